@@ -78,8 +78,9 @@ struct mesh_lab {
 	struct mem_net *mem;
 	struct mesh *nodes;
 	unsigned node_cnt, node_cap;
-	uint64_t idle_ns;      /* sessions end after so long */
-	struct addr announced; /* by every node in its HELLO; of family ADDR_NONE: nothing */
+	uint64_t idle_ns;	/* sessions end after so long */
+	struct addr announced;	/* by every node in its HELLO; of family ADDR_NONE: nothing */
+	uint64_t session_epoch; /* another one makes all sessions others, by their ids */
 };
 
 /* link NULL: 20 to 100 ms, one datagram in a hundred is lost. */

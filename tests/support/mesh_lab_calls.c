@@ -299,6 +299,30 @@ static void op_hurry(struct mesh *mesh)
 	(void)mesh;
 }
 
+/* Both sides give the same. */
+static void session_id_of(const struct mesh *node, const uint8_t *key,
+			  uint8_t out_id[static MESH_SESSION_ID_LEN])
+{
+	for (unsigned i = 0; i < MESH_SESSION_ID_LEN; i++)
+		out_id[i] = node->key[i] ^ key[i];
+	out_id[0] ^= (uint8_t)node->lab->session_epoch;
+}
+
+static void op_asker_session(const struct mesh_incoming *incoming,
+			     uint8_t out_id[static MESH_SESSION_ID_LEN])
+{
+	session_id_of(incoming->node, incoming->key, out_id);
+}
+
+static int op_session(const struct mesh *node, const uint8_t key[static MESH_KEY_LEN],
+		      uint8_t out_id[static MESH_SESSION_ID_LEN])
+{
+	if (!mesh_lab_session_lookup((struct mesh *)(uintptr_t)node, key))
+		return WEFT_EABSENT;
+	session_id_of(node, key, out_id);
+	return 0;
+}
+
 static const struct mesh_ops lab_ops = {
 	.ask = op_ask,
 	.cancel = mesh_lab_request_free,
@@ -308,6 +332,8 @@ static const struct mesh_ops lab_ops = {
 	.abandoned = op_abandoned,
 	.asker_addr = op_asker_addr,
 	.asker_path = op_asker_path,
+	.asker_session = op_asker_session,
+	.session = op_session,
 	.note_refused = op_note_refused,
 	.hurry = op_hurry,
 };

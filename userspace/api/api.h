@@ -11,6 +11,7 @@
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
 #include "mesh/seam.h"
+#include "deposits/deposits.h"
 #include "offers/service_offers.h"
 #include "port_mapping/port_mapping.h"
 #include "punch/punch.h"
@@ -76,6 +77,7 @@ struct api {
 	struct relay_web_end *relay_web_end; /* NULL: no relay is used over WebSocket */
 	struct control *control;	     /* NULL: simulated without local programs */
 	struct service_offers *offers;	     /* NULL: they are off */
+	struct deposits *deposits;	     /* NULL: there are none */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

@@ -45,6 +45,8 @@ static const struct row rows[] = {
 #include "punch/punch_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_store, kind, field, meaning)
 #include "offers/store/offers_store_counters.def"
+#define FIGURE(kind, field, meaning) ROW(deposits, kind, field, meaning)
+#include "deposits/deposits_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -270,6 +272,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_role_stats(api->relay_role, &out_figures->relay_role);
 	if (api->relay_receipts)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
+	if (api->deposits)
+		deposits_stats(api->deposits, &out_figures->deposits);
 	if (api->offers) {
 		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);

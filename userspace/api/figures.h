@@ -28,6 +28,7 @@
 #include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
 #include "relay/role/relay_role.h"
+#include "deposits/deposits.h"
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
@@ -81,6 +82,7 @@ struct figures {
 	struct relay_receipts_stats relay_receipts;
 	struct relay_slots_stats relay_slots;
 	struct offer_store_stats offers_store;
+	struct deposits_stats deposits;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct service_relays_stats service_relays;

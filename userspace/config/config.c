@@ -101,6 +101,7 @@ void config_defaults(struct node_config *config)
 	port_mapping_config_defaults(&config->port_mapping);
 	punch_config_defaults(&config->punch);
 	offers_config_defaults(&config->offers);
+	deposits_config_defaults(&config->deposits);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

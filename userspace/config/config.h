@@ -20,6 +20,7 @@
 #include "locate/address_record.h"
 #include "locate/signaling.h"
 #include "port_mapping/port_mapping.h"
+#include "deposits/deposits.h"
 #include "offers/service_offers.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
@@ -92,6 +93,7 @@ struct node_config {
 	struct port_mapping_config port_mapping;
 	struct punch_config punch;
 	struct service_offers_config offers;
+	struct deposits_config deposits;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;

@@ -244,7 +244,6 @@ void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_K
  * sides and nowhere else (RFC 8446 7.5, label EXPORTER-mesh-session-v1).
  * 0 or WEFT_EABSENT.
  */
-#define MESH_SESSION_ID_LEN 16
 WEFT_MUST_CHECK
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);

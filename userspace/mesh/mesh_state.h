@@ -445,6 +445,8 @@ void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *
  */
 void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
 void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path);
+void mesh_incoming_session(const struct mesh_incoming *incoming,
+			   uint8_t out_id[static MESH_SESSION_ID_LEN]);
 bool mesh_incoming_take_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_release_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_note(struct mesh_incoming *incoming, size_t len);

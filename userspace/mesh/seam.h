@@ -22,7 +22,8 @@ struct mesh;
 struct mesh_request;  /* of this node, waiting for its answer */
 struct mesh_incoming; /* of a peer, waiting for its answer */
 
-#define MESH_KEY_LEN 32
+#define MESH_KEY_LEN	    32
+#define MESH_SESSION_ID_LEN 16
 
 /* A walk through the peers of a mesh, zeroed at first. The peers may not change meanwhile. */
 struct mesh_walk {
@@ -103,6 +104,9 @@ enum mesh_message {
 	MESH_GET_CHUNK_HASHES = 502,
 	MESH_CHUNK_HASH_LIST = 503,
 	MESH_RANGE_PROOF = 504,
+	MESH_MAILBOX_PUT = 622,
+	MESH_MAILBOX_PULL = 623,
+	MESH_MAILBOX_ACK = 624,
 };
 
 /* Codes inside an error answer (flag 2), stable on the wire. */
@@ -222,6 +226,8 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  * hurry says that what answers hold is short: an answer that its asker does not take is soon given
  * up. note_refused: pool (static, base/fair/load.h) has nothing for the asker, which is to wait
  * wait_ms. asker_addr returns the asker's current address; of family ADDR_NONE when it left.
+ * asker_session gives what names the asker's session on both of its sides and nowhere else. session does
+ * so for the session with key, by which ask would go: 0 or WEFT_EABSENT.
  */
 struct mesh_ops {
 	int (*ask)(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
@@ -235,6 +241,10 @@ struct mesh_ops {
 	void (*abandoned)(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 	void (*asker_addr)(const struct mesh_incoming *incoming, struct addr *out_addr);
 	void (*asker_path)(const struct mesh_incoming *incoming, struct fair_path *out_path);
+	void (*asker_session)(const struct mesh_incoming *incoming,
+			      uint8_t out_id[static MESH_SESSION_ID_LEN]);
+	int (*session)(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       uint8_t out_id[static MESH_SESSION_ID_LEN]);
 	void (*note_refused)(const struct mesh_incoming *incoming, const char *pool,
 			     uint32_t wait_ms);
 	void (*hurry)(struct mesh *mesh);

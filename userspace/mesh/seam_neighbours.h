@@ -10,7 +10,7 @@
 /* The work that a node does for others, as bits of caps. */
 enum mesh_cap {
 	MESH_CAP_RELAY = 0x1, /* carries what others send, now: relay/role */
-	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
+	MESH_CAP_STORE = 0x2, /* keeps sealed messages for nodes that are away: deposits/ */
 	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
 	MESH_CAP_MOBILE_LIGHT = 0x20, /* on a battery, or pays by byte: leave it alone */

@@ -76,6 +76,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.reachability = node->reachability,
 		.punch = node->punch,
 		.offers = node->offers,
+		.deposits = node->deposits,
 		.port_mapping = node->port_mapping,
 		.relay = node->relay,
 		.relay_broker = node->relay_broker,

@@ -163,6 +163,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_relay_end(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
+	    (err = node_open_deposits(node, what)) < 0 ||
 	    (err = node_open_offers(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
@@ -239,6 +240,7 @@ static void node_free_above_store(struct node *node)
 	punch_stop(node->punch);
 	relay_end_stop(node->relay_end);
 	node_close_offers(node);
+	node_stop_deposits(node);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);
@@ -255,6 +257,7 @@ static void node_free_above_store(struct node *node)
 	/* The receipts ask the mesh where an owner of flows is. */
 	relay_settle(node->relay);
 	worker_close(node->home);
+	node_close_deposits(node);
 	relay_end_free(node->relay_end);
 	relay_slots_free(node->relay_slots);
 	relay_receipts_free(node->relay_receipts);

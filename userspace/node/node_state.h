@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "locate/locate.h"
 #include "port_mapping/port_mapping.h"
+#include "deposits/deposits.h"
 #include "offers/service_offers.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
@@ -134,6 +135,7 @@ struct node {
 	struct relay_receipts *relay_receipts; /* of what relays carried */
 	struct relay_slots *relay_slots;
 	struct service_offers *offers; /* NULL: they are off */
+	struct deposits *deposits;     /* NULL: there are none */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -267,6 +269,11 @@ WEFT_MUST_CHECK
 int node_open_punch(struct node *node, const struct node_params *from, char *what);
 void node_close_punch(struct node *node);
 
+/* deposits_params.c: before offers, which leave some. stop: before the mesh is freed; close: behind that. */
+WEFT_MUST_CHECK
+int node_open_deposits(struct node *node, char *what);
+void node_stop_deposits(struct node *node);
+void node_close_deposits(struct node *node);
 /* offers_params.c. */
 WEFT_MUST_CHECK
 int node_open_offers(struct node *node, char *what);

@@ -81,6 +81,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 		relay_slots_session(node->relay_slots, peer->key, node->home->now_ns);
 		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
+		deposits_session_up(node->deposits, peer->key, node->home->now_ns);
 		offers_session_up(node->offers, peer->key, node->home->now_ns);
 	} else {
 		node_fabric_session_down(node->fabric, peer->key);

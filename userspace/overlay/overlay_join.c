@@ -73,8 +73,7 @@ void overlay_reachable_look(struct overlay *overlay, uint64_t now_ns)
 	if (is_serving == overlay->is_serving)
 		return;
 	overlay->is_serving = is_serving;
-	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT | MESH_CAP_STORE,
-				      is_serving);
+	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT, is_serving);
 }
 
 void overlay_reachable_note(struct overlay *overlay, const struct mesh_neighbour *asker,

@@ -47,6 +47,7 @@ enum store_db {
 	STORE_COMMUNITY_EVENTS, /* community id32, sequence u64be -> what changed in it */
 	STORE_SERVICE_OFFERS,	/* order u64be -> a service offer, or its tombstone (offers/) */
 	STORE_ENDORSEMENTS, /* endorser16, service u32be, provider16 -> an endorsement (offers/) */
+	STORE_DEPOSITS,	    /* order u64be -> a deposit, or its tombstone (deposits/) */
 	STORE_DB_CNT,
 };
 

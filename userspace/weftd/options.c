@@ -61,7 +61,7 @@ static const struct option_row {
 static const struct config_override relay_only[] = {
 	{"relay", "enabled", "yes", false},  {"relay", "use", "no", false},
 	{"sharing", "enabled", "no", false}, {"offers", "enabled", "no", false},
-	{"service", "builtin", "", false},
+	{"service", "builtin", "", false},   {"deposits", "enabled", "no", false},
 };
 
 static void print_help(void)

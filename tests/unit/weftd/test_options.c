@@ -72,13 +72,14 @@ static void test_relay_only_is_a_row_of_lines(void)
 {
 	CHECK_EQ(READ("--relay-only", "--set", "sharing.enabled=yes"), -1);
 	CHECK_EQ(options.mode, OPTIONS_RUN);
-	CHECK_EQ(options.override_cnt, 6);
+	CHECK_EQ(options.override_cnt, 7);
 	CHECK(is_override(0, "relay", "enabled", "yes"));
 	CHECK(is_override(1, "relay", "use", "no"));
 	CHECK(is_override(2, "sharing", "enabled", "no"));
 	CHECK(is_override(3, "offers", "enabled", "no"));
 	CHECK(is_override(4, "service", "builtin", ""));
-	CHECK(is_override(5, "sharing", "enabled", "yes"));
+	CHECK(is_override(5, "deposits", "enabled", "no"));
+	CHECK(is_override(6, "sharing", "enabled", "yes"));
 }
 
 static void test_second_address_is_added_and_a_second_path_replaces(void)

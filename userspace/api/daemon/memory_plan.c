@@ -48,6 +48,16 @@ static size_t broker_len(const struct node_config *config)
 		       : 0;
 }
 
+/* Without a relay the messages about deposits are counted all the same. */
+static size_t deposits_len(const struct node_config *config)
+{
+	size_t messages_len = config->deposits.is_store && !config->relay.is_on
+				      ? relay_messages_footprint(&config->relay_messages)
+				      : 0;
+
+	return messages_len + deposits_footprint(&config->deposits);
+}
+
 unsigned api_memory_plan(const struct node_config *config,
 			 struct memory_region out_regions[MEMORY_REGION_CAP])
 {
@@ -107,6 +117,7 @@ unsigned api_memory_plan(const struct node_config *config,
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},
 		{"relays used over WebSocket (relay.websocket)", web_end_len(config),
 		 MEMORY_UNTOLD},
+		{"deposits (deposits.room)", deposits_len(config), MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

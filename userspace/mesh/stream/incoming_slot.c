@@ -35,6 +35,12 @@ void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *
 	mesh_stream_peer_path(&incoming->stream, out_path);
 }
 
+void mesh_incoming_session(const struct mesh_incoming *incoming,
+			   uint8_t out_id[static MESH_SESSION_ID_LEN])
+{
+	memcpy(out_id, incoming->stream.peer.session_id, MESH_SESSION_ID_LEN);
+}
+
 void mesh_incoming_note_refused(const struct mesh_incoming *incoming, const char *pool,
 				uint32_t wait_ms)
 {

@@ -210,8 +210,9 @@ int node_open_relay_broker(struct node *node, char *what)
 	};
 
 	node_open_relay_role(node);
+	/* Messages about deposits count as those of a relay. */
 	if (!node->relay)
-		return 0;
+		return node->config->deposits.is_store ? open_messages(node, what) : 0;
 	if ((err = open_honoured(node, what)) < 0 || (err = open_messages(node, what)) < 0 ||
 	    (err = open_pool(node, what)) < 0)
 		return err;
