@@ -110,6 +110,7 @@ def test_pages_of_a_list_are_bounded_and_have_each_offer_once(lab):
                         ("limit=x", "invalid_limit"), ("cursor=0", "invalid_cursor"),
                         ("cursor=-1", "invalid_cursor"), ("cursor=1x", "invalid_cursor"),
                         ("cursor=18446744073709551616", "invalid_cursor"),
+                        ("level=4", "invalid_level"), ("level=-1", "invalid_level"), ("level=10", "invalid_level"),
                         ("max_price=3", "invalid_filter"), ("max_rent=cheap", "invalid_filter"),
                         ("room_type=castle", "invalid_filter"), ("%zz=1", "invalid_parameters"),
                         ("max_rent=%ff", "invalid_parameters"), ("a%00=1", "invalid_parameters"),
@@ -318,6 +319,22 @@ def test_a_form_without_the_token_or_of_another_site_changes_nothing(lab):
     check_eq((status, b"gateway.role" in body), (409, True), body)
     long = {**good, "description": "x" * 65536}
     check_eq(send(node, path, long)[0], 413, "a form that is too long")
+
+
+def test_offers_of_a_lower_level_are_counted_and_shown_on_demand(lab):
+    a, b = start(lab), start(lab, "b")
+    join(b, a)
+    needed = [row for row in b.json("schema", "show", "medical")["fields"] if row["required"]]
+    samples = {"number": "1", "time": "2027-01-01", "times": "2027-01-01T10:00", "text": "x", "words": "x",
+               "postcode": "10115", "geohash": "u33d", "flag": "yes", "url": "https://example.org", "hash": "00" * 32}
+    given = [f"{row['name']}={row['choices'][0] if row['choices'] else samples[row['type']]}" for row in needed]
+    offer = b.call("PublishOffer", schema="medical", values=given)["offer"]["offer_id"]
+    wait_for(lambda: listed(a, "/offers/medical")["left_out"] == 1, "it is counted", timeout=SPREAD_S)
+    check_eq(ids(listed(a, "/offers/medical")), [], "and left out")
+    check_eq(ids(listed(a, "/offers/medical?level=0")), [offer], "unless it is asked for")
+    text = page(a, "/offers/medical")
+    check("verified less" in text and "/offers/medical?level=0" in text, text)
+    check(f"/offers/medical/{offer}" in page(a, "/offers/medical?level=0"), "the page, too")
 
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"

@@ -127,8 +127,10 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		return SPREAD_REFUSED;
 	}
 	verdict = offers_store_put(offers->store, &put, NULL);
-	if (offers_verdict_is_stored(verdict))
+	if (offers_verdict_is_stored(verdict)) {
+		offers_stored(offers, parsed, &terms);
 		offers_due(offers, message->now_ns);
+	}
 	return verdict_of(verdict, out_why);
 }
 

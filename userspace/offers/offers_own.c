@@ -108,6 +108,7 @@ static int making_put(struct service_offers *offers, struct making *making, size
 		return put_failed(verdict, fault);
 	(void)offers_spread_announce(offers->spread, offers->made, len, now_ns);
 	offers_roles_changed(offers, now_ns);
+	offers_stored(offers, &message, &terms);
 	offers_due(offers, now_ns);
 	return 0;
 }

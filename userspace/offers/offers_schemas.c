@@ -16,6 +16,8 @@ static void on_schema(void *ctx, const struct schema *before, const struct schem
 		offers_store_remove(offers->store, before);
 	if (after)
 		offers->change_err = offers_store_add(offers->store, after);
+	if (before)
+		offers_watches_change(offers, before, after);
 	/* What is kept already is indexed from the next turn on. */
 	timer_set(offers->params.timers, &offers->timer, offers->params.now_ns);
 	offers_roles_changed(offers, offers->params.now_ns);

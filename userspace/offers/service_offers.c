@@ -118,6 +118,7 @@ void offers_close(struct service_offers *offers)
 	timer_cancel(offers->params.timers, &offers->again_timer);
 	timer_cancel(offers->params.timers, &offers->level_timer);
 	offers_relays_free(offers->relays);
+	offers_watches_close(offers);
 	offers_spread_free(offers->spread);
 	offers_store_close(offers->store);
 	offers_endorse_close(offers->book);

@@ -29,6 +29,7 @@ struct timer_wheel;
  *	spread -> query -> store -> response			offers_heard.c
  *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
+ *	stored -> watches					offers_watch.c
  *	schemas: shipped, added, removed			offers_schemas.c
   *	endorsements: made, heard; levels of offers		offers_verify.c
  *	service relays: which neighbour gets what		offers_roles.c
@@ -211,6 +212,32 @@ int offers_trust(struct service_offers *offers, const struct endorse_trust *trus
 		 const struct endorse_put *put);
 struct endorse_book *offers_endorse_book(struct service_offers *offers);
 struct service_relays *offers_service_relays(struct service_offers *offers);
+
+/*
+ * A watch gives the offers that fit from when they are stored here: those that are new, and those
+ * that a change makes fit. Each comes once, as far as the latest 1,024 that were given tell. Local
+ * programs alone have watches: OFFER_WATCHES_MAX, of which one account has three times what it
+ * leaves free.
+ */
+#define OFFER_WATCHES_MAX 64u
+struct offer_watch;
+struct offer_watch_ask {
+	const struct schema *schema;
+	const char *const *words; /* FILTER=VALUE; copied */
+	size_t word_cnt;
+	bool has_level; /* as of offer_page_ask */
+	uint8_t level;
+	uint64_t account;	  /* of the program's user */
+	found_offer_fn fn;	  /* it calls no function of offers but offers_unwatch */
+	void (*ended)(void *arg); /* the schema is no more, and neither is the watch */
+	void *arg;
+};
+/* offers_watch: 0, WEFT_EFULL, -ENOMEM, or WEFT_EMALFORMED with *fault. */
+WEFT_MUST_CHECK
+int offers_watch(struct service_offers *offers, const struct offer_watch_ask *ask,
+		 struct offer_watch **out_watch, struct schema_fault *fault);
+/* offers_unwatch takes NULL. */
+void offers_unwatch(struct offer_watch *watch);
 
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);

@@ -53,6 +53,8 @@ struct service_offers {
 	unsigned
 		hear_left; /* offers of responses that are still looked at, since the latest query */
 	struct offer_changing changing;
+	struct offer_watch *watches;
+	unsigned watch_walks; /* that are under way; no watch is freed meanwhile */
 	/* The message at hand, and its parts. */
 	uint8_t made[SERVICE_MESSAGE_LEN_MAX];
 	uint8_t payload[SERVICE_MESSAGE_PAYLOAD_MAX];
@@ -73,6 +75,14 @@ void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_
 
 /* offers_schemas.c: offers_rate: as spread_handler.rate. offers_schemas_open: 0, or a negative code. */
 uint32_t offers_rate(void *ctx, const struct service_message *message);
+/* offers_watch.c: a message of an offer was stored; a schema took another's place, or (NULL) left. */
+void offers_stored(struct service_offers *offers, const struct service_message *message,
+		   const struct offer_terms *terms);
+void offers_watches_change(struct service_offers *offers, const struct schema *before,
+			   const struct schema *after);
+void offers_watches_close(struct service_offers *offers);
+
+/* offers_schemas.c: 0, or a negative code. */
 WEFT_MUST_CHECK
 int offers_schemas_open(struct service_offers *offers);
 

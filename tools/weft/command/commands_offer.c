@@ -67,9 +67,11 @@ const struct command commands_of_offers[] = {
 { "offer", "find", "SCHEMA [FILTER=VALUE...]", "find offers, the newest first",
 	"The filters are those of the schema: weft schema show SCHEMA. All of them are to fit. Offers\n"
 	"that this node keeps are looked through; with --mesh the nodes around are asked first, for two\n"
-	"seconds. They see the filters, and no name of this node. Ends with 4 when nothing is found.",
+	"seconds. They see the filters, and no name of this node. Ends with 4 when nothing is found.\n"
+	"With --watch each new one follows as it comes; with --json these alone, a line for each.",
 	"weft offer find housing max_rent=900 min_size=40 plz_prefix=101", .run = run_offer_find, 1, 17,
 	{ { "mesh", NULL, "ask the nodes around, too" },
+	  { "watch", NULL, "go on, and show each new one that fits" },
 	  { "limit", "N", "rows at most, 1 to 200; default 20" },
 	  { "cursor", "TEXT", "go on from there, as the page before said" },
 	  { "level", "N", "of verification, 0 to 3, at least; default: as the schema asks" } },

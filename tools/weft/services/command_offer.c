@@ -2,10 +2,12 @@
 /* weft schema show, weft offer find. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "command/daemon_client.h"
 #include "print/output_table.h"
+#include "print/text.h"
 
 void print_schema(const struct invocation *inv, const void *reply)
 {
@@ -58,17 +60,96 @@ static int mesh_ask(const struct invocation *inv, const struct api_find_offers_i
 	return STATUS_OK;
 }
 
+static int find(const struct invocation *inv, const struct api_find_offers_in *in,
+		const struct api_find_offers_out **out)
+{
+	struct client_call call = {.request = api_find_offers_request(in)};
+	int status = client_show_call(inv, &call, print_found);
+
+	*out = call.last.out;
+	return status;
+}
+
+/* offer find --watch: what is there, and then each new one. */
+struct watching {
+	const struct invocation *inv;
+	const struct api_find_offers_in *in;
+	const struct api_find_offers_out *there; /* NULL: not looked at */
+	int status;
+};
+
+static bool is_there(const struct watching *watching, const struct api_offer *offer)
+{
+	const struct api_find_offers_out *out = watching->there;
+
+	for (size_t i = 0; out && i < out->offers.cnt; i++)
+		if (strcmp(out->offers.rows[i].offer_id, offer->offer_id) == 0)
+			return true;
+	return false;
+}
+
+/* On a terminal a row has no heading; words of other nodes cannot steer it. */
+static void print_new(const struct invocation *inv, const struct api_offer *offer)
+{
+	char clean[256];
+
+	if (inv->has_terminal_out)
+		printf("%.8s  %s  %s\n", offer->offer_id, offer->schema,
+		       text_clean(offer->summary, clean, sizeof(clean)));
+	else
+		table_print(inv, TABLE_ROW(offer), api_view_offer_list, "");
+}
+
+static bool watch_reply(void *arg, const struct client_reply *reply)
+{
+	struct watching *watching = arg;
+	const struct api_watch_offers_out *out = reply->out;
+	char cnt[TEXT_COUNT_CAP];
+
+	/* A reader of JSON looks at what is there itself. */
+	if (watching->inv->is_json) {
+		text_print_json_line(reply->json);
+		return fflush(stdout) == 0;
+	}
+	if (out->lost)
+		fprintf(stderr, "weft: left out %s\n",
+			text_count((uint64_t)out->lost, "offer", "offers", cnt));
+	/* From the first reply on none is missed, so what is there is complete with what comes. */
+	if (!out->offer)
+		watching->status = find(watching->inv, watching->in, &watching->there);
+	else if (!is_there(watching, out->offer))
+		print_new(watching->inv, out->offer);
+	/* Each as it comes, also into a pipe; a reader that left ends the watch. */
+	return fflush(stdout) == 0 && watching->status == STATUS_OK;
+}
+
+static int watch(const struct invocation *inv, const struct api_find_offers_in *in)
+{
+	const struct api_watch_offers_in watched = {.schema = in->schema,
+						    .filters = in->filters,
+						    .has_level = in->has_level,
+						    .level = in->level};
+	struct watching watching = {.inv = inv, .in = in};
+	struct client_call call = {.request = api_watch_offers_request(&watched),
+				   .wants_more = true,
+				   .reply = watch_reply,
+				   .arg = &watching};
+	int status = client_call(inv, &call);
+
+	return watching.status == STATUS_OK ? status : watching.status;
+}
+
 int run_offer_find(struct invocation *inv)
 {
+	const struct api_find_offers_out *out = NULL;
 	struct api_find_offers_in in = {0};
-	struct client_call call = {.request = api_find_offers_request(&in)};
-	const struct api_find_offers_out *out;
 	int status = command_fill(inv, API_FIND_OFFERS, &in);
 
 	if (status == STATUS_OK && invocation_option(inv, "mesh"))
 		status = mesh_ask(inv, &in);
+	if (status == STATUS_OK && invocation_option(inv, "watch"))
+		return watch(inv, &in);
 	if (status == STATUS_OK)
-		status = client_show_call(inv, &call, print_found);
-	out = call.last.out;
+		status = find(inv, &in, &out);
 	return status == STATUS_OK && out && !out->offers.cnt ? STATUS_NOT_FOUND : status;
 }

@@ -163,8 +163,12 @@ static const char *own_parameter(const struct web_offers_view *view, const char 
 
 static bool is_own_parameter(const char *name)
 {
-	return strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0 ||
-	       strcmp(name, "ask") == 0;
+	static const char *const names[] = {"limit", "cursor", "ask", "level"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
 }
 
 static bool number_read(const char *text, uint64_t max, uint64_t *out)
@@ -238,6 +242,7 @@ static void page_reply(struct web_offers_view *view, const struct api_find_offer
 	view->rows = out->offers.rows;
 	view->row_cnt = out->offers.cnt;
 	view->cursor = out->cursor;
+	view->left_out = out->left_out;
 	if (view->wants_html)
 		api_http_offers_page(view, 200, api_http_page_list);
 	else
@@ -251,6 +256,8 @@ static void offers_find_and_reply(struct web_offers_view *view, uint64_t before,
 					   .query = &view->offers->query,
 					   .before = before,
 					   .page_max = limit,
+					   .has_level = view->has_level,
+					   .level = view->level,
 					   .fn = on_offer,
 					   .arg = &collecting};
 	struct offer_search_result result;
@@ -264,14 +271,31 @@ static void offers_find_and_reply(struct web_offers_view *view, uint64_t before,
 		if (result.next)
 			collecting.out.cursor =
 				varlink_format(&collecting.blocks, "%" PRIu64, result.next);
+		if (before == OFFER_NEWEST)
+			collecting.out.left_out =
+				offers_left_out(api_http_offers_of(view->offers), &ask);
 		page_reply(view, &collecting.out);
 	}
 	varlink_blocks_free(&collecting.blocks);
 }
 
-void api_http_offers_list(struct web_offers_view *view)
+/* level_read: false: it is none, and the request was failed. */
+static bool level_read(struct web_offers_view *view)
 {
-	uint64_t limit = LIST_LIMIT, before = OFFER_NEWEST;
+	const char *text = own_parameter(view, "level");
+
+	view->has_level = text != NULL;
+	view->level = text ? (uint8_t)(text[0] - '0') : 0;
+	if (!text || (view->level <= ENDORSEMENT_LEVEL_MAX && !text[1]))
+		return true;
+	api_http_offers_fail(view,
+			     &(struct web_offers_failure){400, "invalid_level",
+							  "level is not in 0 to 3.", "level"});
+	return false;
+}
+
+bool api_http_offers_check(struct web_offers_view *view)
+{
 	struct schema_fault fault = {0};
 	const char *wrong;
 
@@ -279,7 +303,16 @@ void api_http_offers_list(struct web_offers_view *view)
 	wrong = first_fault(view, &fault);
 	if (wrong)
 		filter_fail(view, wrong, &fault);
-	else if (!number_read(own_parameter(view, "limit"), LIMIT_MAX, &limit))
+	return !wrong && level_read(view);
+}
+
+void api_http_offers_list(struct web_offers_view *view)
+{
+	uint64_t limit = LIST_LIMIT, before = OFFER_NEWEST;
+
+	if (!api_http_offers_check(view))
+		return;
+	if (!number_read(own_parameter(view, "limit"), LIMIT_MAX, &limit))
 		api_http_offers_fail(view, &(struct web_offers_failure){400, "invalid_limit",
 									"limit is not in 1 to 200.",
 									"limit"});
@@ -353,6 +386,8 @@ static void schema_handle(struct web_offers_view *view, const struct gateway_req
 			fail_method(view, GATEWAY_POST);
 	} else if (is_post) {
 		fail_method(view, GATEWAY_GET);
+	} else if (strcmp(rest, "/events") == 0) {
+		api_http_offers_events(view, request);
 	} else if (!*rest || strcmp(rest, "/") == 0) {
 		if (own_parameter(view, "ask"))
 			api_http_offers_ask(view, request);

@@ -16,6 +16,7 @@ struct api;
  *	web_offers.c	     from a request to a schema, an offer or a form; JSON
  *	web_offers_form.c    parameters of a query or a form, and the words of a schema in them
  *	web_offers_page.c    pages
+ *	web_offers_events.c  new ones as they are stored
  *	web_offers_write.c   what changes something: publish, ask
  *
  * Offers come from any node. Each of their words is escaped for where it stands, pages run no

@@ -450,12 +450,24 @@ static void rows_write(FILE *out, const struct web_offers_view *view)
 	fputs("</table>\n", out);
 }
 
+static void left_out_write(FILE *out, const struct web_offers_view *view)
+{
+	fprintf(out,
+		"<p>%" PRId64 " offers more fit, whose providers are verified less. <a href=\"",
+		view->left_out);
+	schema_path_write(out, view->schema, "?");
+	api_http_form_query(&view->form, view->schema, out);
+	fputs("level=0\">Show all</a></p>\n", out);
+}
+
 /* The next page has the same filters. */
 static void more_write(FILE *out, const struct web_offers_view *view)
 {
 	fputs("<p><a rel=\"next\" href=\"", out);
 	schema_path_write(out, view->schema, "?");
 	api_http_form_query(&view->form, view->schema, out);
+	if (view->has_level)
+		fprintf(out, "level=%u&amp;", view->level);
 	tagged_write(out, "cursor=", view->cursor, "\">Older offers</a></p>\n");
 }
 
@@ -475,6 +487,8 @@ void api_http_page_list(FILE *out, const struct web_offers_view *view)
 		rows_write(out, view);
 	else
 		fputs("<p>No offer fits.</p>\n", out);
+	if (view->left_out)
+		left_out_write(out, view);
 	if (view->cursor)
 		more_write(out, view);
 	fputs("<p><a href=\"/offers\">All kinds of offers</a></p>\n", out);

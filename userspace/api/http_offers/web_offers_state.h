@@ -76,12 +76,15 @@ struct web_offers_view {
 	struct web_form form;
 	bool wants_html;
 	bool has_token;
+	bool has_level; /* of verification that is asked for, in place of the schema's */
+	uint8_t level;
 	uint64_t now_ns;
 	const char *fault; /* of the whole page, or NULL */
 	/* rows of a list, and how to go on; or the one of an offer's page */
 	const struct api_offer *rows;
 	size_t row_cnt;
 	const char *cursor;
+	int64_t left_out; /* offers that fit, of providers of a lower level */
 };
 
 /* web_offers.c */
@@ -97,6 +100,8 @@ void api_http_offers_page(struct web_offers_view *view, unsigned status,
 			  void (*write)(FILE *out, const struct web_offers_view *view));
 /* api_http_offers_filters reads the filters of the form into offers->query. Returns how many are wrong. */
 unsigned api_http_offers_filters(struct web_offers_view *view);
+/* api_http_offers_check reads them, too. False: one is wrong, and the request was failed. */
+bool api_http_offers_check(struct web_offers_view *view);
 /* api_http_offers_list answers by the offers that fit, as JSON or a page. */
 void api_http_offers_list(struct web_offers_view *view);
 
@@ -107,6 +112,9 @@ void api_http_page_offer(FILE *out, const struct web_offers_view *view);
 void api_http_page_publish(FILE *out, const struct web_offers_view *view);
 void api_http_page_failure(FILE *out, const struct web_offers_view *view);
 extern const char api_http_offers_style[];
+
+/* web_offers_events.c */
+void api_http_offers_events(struct web_offers_view *view, const struct gateway_request *request);
 
 /* web_offers_write.c: POST, whose form's token or field shows the right to it; and ?ask=1. */
 #define WEB_OFFERS_HELD_MAX 16u

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watches: new offers that fit a query are given to programs as they are stored. A stored message
+ * costs one reading of its offer, where its schema is watched, and a match for each watch of it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service_offers_state.h"
+
+/* Offers that a watch has given lately; it gives none of them again. */
+#define GIVEN_CNT 1024u
+/* An account has at most so many times what it leaves free, so others always find a place. */
+#define SHARE 3u
+
+struct offer_watch {
+	struct offer_watch *next;
+	struct service_offers *offers;
+	const struct schema *schema;
+	struct schema_query query; /* its texts are words' */
+	char **words;		   /* ends with NULL; one block of memory */
+	bool has_level;
+	uint8_t level; /* that it wants; without has_level, the schema's */
+	uint64_t account;
+	found_offer_fn fn;
+	void (*ended)(void *arg);
+	void *arg;
+	bool is_over; /* freed behind the walk at hand */
+	uint64_t given[GIVEN_CNT];
+	unsigned given_cnt;
+};
+
+/* --- one --- */
+
+static char **words_copy(const char *const *words, size_t cnt)
+{
+	size_t len = (cnt + 1) * sizeof(char *);
+	char **copy, *at;
+
+	for (size_t i = 0; i < cnt; i++)
+		len += strlen(words[i]) + 1;
+	copy = calloc(1, len);
+	at = copy ? (char *)(copy + cnt + 1) : NULL;
+	for (size_t i = 0; copy && i < cnt; i++) {
+		copy[i] = strcpy(at, words[i]);
+		at += strlen(words[i]) + 1;
+	}
+	return copy;
+}
+
+static int query_read(struct offer_watch *watch, const struct schema *schema,
+		      struct schema_fault *fault)
+{
+	offers_schema_query_init(&watch->query);
+	watch->schema = schema;
+	for (char **word = watch->words; *word; word++) {
+		int err = offers_schema_query_from_text(schema, *word, &watch->query, fault);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static void watch_free(struct offer_watch *watch)
+{
+	free(watch->words);
+	free(watch);
+}
+
+static bool has_place(const struct service_offers *offers, uint64_t account)
+{
+	unsigned cnt = 0, own_cnt = 0;
+
+	for (const struct offer_watch *at = offers->watches; at; at = at->next) {
+		cnt += !at->is_over;
+		own_cnt += !at->is_over && at->account == account;
+	}
+	return cnt < OFFER_WATCHES_MAX && own_cnt < SHARE * (OFFER_WATCHES_MAX - cnt);
+}
+
+int offers_watch(struct service_offers *offers, const struct offer_watch_ask *ask,
+		 struct offer_watch **out_watch, struct schema_fault *fault)
+{
+	struct offer_watch *watch;
+	int err;
+
+	if (!has_place(offers, ask->account))
+		return WEFT_EFULL;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->offers = offers;
+	watch->account = ask->account;
+	watch->has_level = ask->has_level;
+	watch->level = ask->level;
+	watch->fn = ask->fn;
+	watch->ended = ask->ended;
+	watch->arg = ask->arg;
+	watch->words = words_copy(ask->words, ask->word_cnt);
+	err = watch->words ? query_read(watch, ask->schema, fault) : -ENOMEM;
+	if (err < 0) {
+		watch_free(watch);
+		return err;
+	}
+	watch->next = offers->watches;
+	offers->watches = watch;
+	*out_watch = watch;
+	return 0;
+}
+
+/* --- ends --- */
+
+/* Frees those that are over; a walk may be in any of them. */
+static void watches_sweep(struct service_offers *offers)
+{
+	struct offer_watch **at = &offers->watches;
+
+	while (offers->watch_walks == 0 && *at) {
+		struct offer_watch *watch = *at;
+
+		if (watch->is_over) {
+			*at = watch->next;
+			watch_free(watch);
+		} else {
+			at = &watch->next;
+		}
+	}
+}
+
+void offers_unwatch(struct offer_watch *watch)
+{
+	if (!watch)
+		return;
+	watch->is_over = true;
+	watches_sweep(watch->offers);
+}
+
+void offers_watches_change(struct service_offers *offers, const struct schema *before,
+			   const struct schema *after)
+{
+	struct schema_fault fault;
+
+	offers->watch_walks++;
+	for (struct offer_watch *watch = offers->watches; watch; watch = watch->next) {
+		if (watch->is_over || watch->schema != before)
+			continue;
+		/* A later version has the filters of the former. */
+		if (after && query_read(watch, after, &fault) == 0)
+			continue;
+		watch->is_over = true;
+		watch->ended(watch->arg);
+	}
+	offers->watch_walks--;
+	watches_sweep(offers);
+}
+
+void offers_watches_close(struct service_offers *offers)
+{
+	for (struct offer_watch *watch = offers->watches; watch; watch = watch->next)
+		watch->is_over = true;
+	watches_sweep(offers);
+}
+
+/* --- matches --- */
+
+/* Returns false when it was given before. */
+static bool given_add(struct offer_watch *watch, const struct found_offer *offer)
+{
+	unsigned cnt = watch->given_cnt < GIVEN_CNT ? watch->given_cnt : GIVEN_CNT;
+	uint64_t ref;
+
+	memcpy(&ref, offer->ref, sizeof(ref));
+	for (unsigned i = 0; i < cnt; i++)
+		if (watch->given[i] == ref)
+			return false;
+	watch->given[watch->given_cnt++ % GIVEN_CNT] = ref;
+	return true;
+}
+
+/* As offers_find looks at it. */
+static bool is_level_met(const struct offer_watch *watch, const struct found_offer *offer)
+{
+	return offer->is_own ||
+	       offer->level >= (watch->has_level ? watch->level : offer->schema->min_verification);
+}
+
+static bool on_stored(void *arg, const struct offer_view *view)
+{
+	struct service_offers *offers = arg;
+	const struct found_offer *offer = offers_read(offers, view);
+
+	offers->watch_walks++;
+	for (struct offer_watch *watch = offers->watches; offer && watch; watch = watch->next)
+		if (!watch->is_over && watch->schema == offer->schema &&
+		    is_level_met(watch, offer) &&
+		    offers_schema_match(offer->schema, offer->record, &watch->query) &&
+		    given_add(watch, offer))
+			watch->fn(watch->arg, offer);
+	offers->watch_walks--;
+	return false;
+}
+
+static bool is_watched(const struct service_offers *offers, uint32_t service)
+{
+	for (const struct offer_watch *at = offers->watches; at; at = at->next)
+		if (!at->is_over && at->schema->id == service)
+			return true;
+	return false;
+}
+
+void offers_stored(struct service_offers *offers, const struct service_message *message,
+		   const struct offer_terms *terms)
+{
+	struct offer_name name = {.service = message->service};
+
+	if (message->type == SERVICE_MESSAGE_REVOKE || !is_watched(offers, message->service))
+		return;
+	memcpy(name.provider, message->provider, sizeof(name.provider));
+	memcpy(name.offer_id, terms->offer_id, sizeof(name.offer_id));
+	/* What cannot be read is not found, either; the store has said so. */
+	(void)!offers_store_get(offers->store, &name, on_stored, offers);
+	watches_sweep(offers);
+}
