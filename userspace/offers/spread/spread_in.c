@@ -127,7 +127,10 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 		asked->response_cnt++;
 		spread->stats.heard_cnt++;
 		handler->hear(handler->ctx, &heard, response);
+	} else if (!offers_spread_is_news(spread, asked, response)) {
+		spread->stats.known_cnt++;
 	} else if (offers_spread_send_to(spread, asked->from, &flood, now_ns)) {
+		offers_spread_note(spread, asked, response);
 		asked->response_cnt++;
 		spread->stats.returned_cnt++;
 	}

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/siphash_bytes.h"
 #include "offers/message/service_query.h"
 #include "spread_state.h"
 
@@ -111,13 +112,70 @@ void offers_spread_query_end(struct offer_spread *spread,
 		token_free(spread, own, 0);
 }
 
+/* --- what went back --- */
+
+/* An Announce and its Update, or an endorsement. A copy that differs in a bit is another one. */
+static uint64_t item_hash(const struct offer_spread *spread,
+			  const struct service_response *response, unsigned i)
+{
+	const uint64_t *secret = spread->places.paths.secret;
+	const struct service_response_entry *entry = &response->entries[i];
+
+	if (i >= response->entry_cnt) {
+		const struct service_response_endorsement *endorsement =
+			&response->endorsements[i - response->entry_cnt];
+
+		return siphash(secret, endorsement->bytes, endorsement->len);
+	}
+	return siphash(secret, entry->announce, entry->announce_len) +
+	       (entry->update ? 3 * siphash(secret, entry->update, entry->update_len) : 0);
+}
+
+static bool has_returned(const struct spread_token *token, uint64_t hash)
+{
+	for (unsigned i = 0; i < token->returned_cnt; i++)
+		if (token->returned[i] == hash)
+			return true;
+	return false;
+}
+
+bool offers_spread_is_news(const struct offer_spread *spread, const struct spread_token *token,
+			   const struct service_response *response)
+{
+	unsigned cnt = response->entry_cnt + response->endorsement_cnt;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (!has_returned(token, item_hash(spread, response, i)))
+			return true;
+	return cnt == 0;
+}
+
+void offers_spread_note(const struct offer_spread *spread, struct spread_token *token,
+			const struct service_response *response)
+{
+	for (unsigned i = 0; i < response->entry_cnt + response->endorsement_cnt; i++) {
+		uint64_t hash = item_hash(spread, response, i);
+
+		if (token->returned_cnt == SPREAD_RETURNED_MAX)
+			return;
+		if (!has_returned(token, hash))
+			token->returned[token->returned_cnt++] = hash;
+	}
+}
+
 bool offers_spread_respond(struct offer_spread *spread,
 			   const uint8_t token[static SPREAD_TOKEN_LEN], const uint8_t *bytes,
 			   size_t len, uint64_t now_ns)
 {
-	const struct spread_token *asked = offers_spread_token_find(spread, token, now_ns);
+	struct spread_token *asked = offers_spread_token_find(spread, token, now_ns);
 	const struct spread_flood flood = {.bytes = bytes, .len = len};
+	struct service_response *response = &spread->response;
+	struct service_message message;
 
-	return asked && !asked->is_own &&
-	       offers_spread_send_to(spread, asked->from, &flood, now_ns);
+	if (!asked || asked->is_own || !offers_spread_send_to(spread, asked->from, &flood, now_ns))
+		return false;
+	if (offers_message_parse(bytes, len, &message) == 0 &&
+	    offers_response_parse(&message, response) == 0)
+		offers_spread_note(spread, asked, response);
+	return true;
 }

@@ -14,8 +14,9 @@
 
 /* Private to offers/spread/: what its files share. */
 
-#define SPREAD_OWN_TOKENS 64u /* queries of this node at once */
-#define SPREAD_REPLY_CAP  (64 + MESH_FRAME_OVERHEAD)
+#define SPREAD_OWN_TOKENS   64u /* queries of this node at once */
+#define SPREAD_RETURNED_MAX 64u /* of a token; more go back again */
+#define SPREAD_REPLY_CAP    (64 + MESH_FRAME_OVERHEAD)
 
 /* A message as it goes on, shared by its sends. */
 struct spread_bytes {
@@ -52,6 +53,8 @@ struct spread_token {
 	uint8_t from[MESH_KEY_LEN];
 	uint64_t expires_ns;
 	uint32_t response_cnt;
+	uint32_t returned_cnt;
+	uint64_t returned[SPREAD_RETURNED_MAX]; /* hashes of what went back */
 	bool is_own;
 };
 
@@ -118,6 +121,14 @@ bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
 			   const struct spread_flood *flood, uint64_t now_ns);
 void offers_spread_out_stop(struct offer_spread *spread);
 
+/*
+ * spread_query.c: whether response has an offer or an endorsement that did not go back to token yet,
+ * byte for byte; spread_note: it went.
+ */
+bool offers_spread_is_news(const struct offer_spread *spread, const struct spread_token *token,
+			   const struct service_response *response);
+void offers_spread_note(const struct offer_spread *spread, struct spread_token *token,
+			const struct service_response *response);
 /* spread_query.c: a token is alive; take notes that it came from the neighbour of call: false: known, or no place. */
 struct spread_token *offers_spread_token_find(struct offer_spread *spread, const uint8_t *token,
 					      uint64_t now_ns);

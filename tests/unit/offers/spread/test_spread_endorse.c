@@ -28,6 +28,8 @@ struct place {
 	bool refuses;
 	uint32_t announces_per_min, queries_per_min; /* as a schema says; 0: nothing */
 	uint64_t asked_ns;			     /* when a query came */
+	uint8_t answers_with;			     /* names an offer; 0: it answers nothing */
+	unsigned heard_cnt;
 };
 
 static struct mesh_lab lab;
@@ -114,12 +116,65 @@ static uint32_t on_rate(void *ctx, const struct service_message *message)
 						      : place->announces_per_min;
 }
 
+static size_t service_message_of(uint8_t bytes[static 512], struct service_message message,
+				 const struct writer *payload)
+{
+	struct writer w = writer_of(bytes, 512);
+
+	message.service = SERVICE;
+	message.hop_max = 4;
+	message.ttl_hours = 1;
+	message.timestamp_s = mesh_lab_wall_s(&lab);
+	message.payload = payload->start;
+	message.payload_len = writer_len(payload);
+	offers_message_write(&w, &message);
+	return writer_len(&w);
+}
+
+/* An answer of one offer, which its name alone tells from others. */
+static void respond(struct place *place, const uint8_t *token, uint64_t now_ns)
+{
+	static const uint8_t signature[NODE_KEY_SIG_LEN] = {1};
+	static struct service_response response;
+	const uint8_t provider[SERVICE_MESSAGE_ADDRESS_LEN] = {place->answers_with};
+	uint8_t payload[300], announce[512], bytes[512];
+	struct writer p = writer_of(payload, 1);
+	struct service_response_entry entry = {.announce = announce};
+
+	writer_u8(&p, 0xa0);
+	entry.announce_len =
+		service_message_of(announce,
+				   (struct service_message){.type = SERVICE_MESSAGE_ANNOUNCE,
+							    .provider = provider,
+							    .signature = signature},
+				   &p);
+	offers_response_init(&response, token);
+	CHECK(offers_response_add_entry(&response, &entry));
+	p = writer_of(payload, sizeof(payload));
+	offers_response_write(&p, &response);
+	CHECK(offers_spread_respond(
+		place->spread, token, bytes,
+		service_message_of(bytes,
+				   (struct service_message){.type = SERVICE_MESSAGE_RESPONSE}, &p),
+		now_ns));
+}
+
 static void on_query(void *ctx, const struct spread_message *query, const uint8_t *token)
 {
 	struct place *place = ctx;
 
-	(void)token;
 	place->asked_ns = query->now_ns;
+	if (place->answers_with)
+		respond(place, token, query->now_ns);
+}
+
+static void on_hear(void *ctx, const struct spread_message *message,
+		    const struct service_response *response)
+{
+	struct place *place = ctx;
+
+	(void)message;
+	place->heard_cnt += response->entry_cnt;
 }
 
 static enum spread_rank on_rank(void *ctx, uint32_t service, const uint8_t *peer)
@@ -159,6 +214,7 @@ static void place_add(void)
 			    .rank = on_rank,
 			    .rate = on_rate,
 			    .answer = on_query,
+			    .hear = on_hear,
 			    .ctx = place},
 		.neighbours = &mesh_lab_neighbours,
 		.timers = &place->timers,
@@ -325,30 +381,55 @@ static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left
 
 /* --- rates and times --- */
 
-static int ask(struct place *from, const struct place *to, uint32_t name)
+static size_t query_make(uint8_t bytes[static 512], uint32_t name)
 {
 	static const uint8_t no_filter[] = {0xa0};
-	uint8_t token[SPREAD_TOKEN_LEN] = {1}, payload[128], bytes[256];
+	uint8_t token[SPREAD_TOKEN_LEN] = {1}, payload[128];
 	const struct service_query query = {
 		.token = token,
 		.parts = {{.service = SERVICE, .filters = no_filter, .filters_len = 1}},
 		.part_cnt = 1,
 		.result_max = 20,
 	};
-	struct service_message message = {.service = SERVICE,
-					  .type = SERVICE_MESSAGE_QUERY,
-					  .hop_max = 4,
-					  .ttl_hours = 1,
-					  .timestamp_s = mesh_lab_wall_s(&lab),
-					  .payload = payload};
-	struct writer p = writer_of(payload, sizeof(payload)), w = writer_of(bytes, sizeof(bytes));
+	struct writer p = writer_of(payload, sizeof(payload));
 
 	memcpy(token + 4, &name, sizeof(name));
 	offers_query_write(&p, SERVICE, &query);
-	message.payload_len = writer_len(&p);
-	offers_message_write(&w, &message);
-	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, bytes, writer_len(&w), &asked);
+	return service_message_of(bytes, (struct service_message){.type = SERVICE_MESSAGE_QUERY},
+				  &p);
+}
+
+static int ask(struct place *from, const struct place *to, uint32_t name)
+{
+	uint8_t bytes[512];
+	size_t len = query_make(bytes, name);
+
+	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, bytes, len, &asked);
 	return asked.reply.err;
+}
+
+/* Three relays have the same offer and the last one another: the first passes each back once. */
+static void test_an_offer_goes_back_to_a_query_once(void)
+{
+	uint8_t bytes[512];
+	size_t len;
+
+	begin(5);
+	meet(&places[0], &places[1]);
+	for (unsigned i = 2; i < 5; i++)
+		meet(&places[1], &places[i]);
+	for (unsigned i = 1; i < 5; i++)
+		places[i].answers_with = i < 4 ? 7 : 8;
+	len = query_make(bytes, 1);
+	CHECK_EQ(offers_spread_query(places[0].spread, bytes, len, lab.now_ns), 1);
+	settle();
+	CHECK_EQ(places[0].heard_cnt, 2);
+	/* Another query gets them again. */
+	len = query_make(bytes, 2);
+	CHECK_EQ(offers_spread_query(places[0].spread, bytes, len, lab.now_ns), 1);
+	settle();
+	CHECK_EQ(places[0].heard_cnt, 4);
+	end_all();
 }
 
 static void test_a_schemas_own_rates_go_before_what_is_configured(void)
@@ -408,6 +489,7 @@ int main(void)
 	RUN(test_a_neighbour_may_send_ten_of_an_endorser_in_a_minute_and_no_more);
 	RUN(test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left_out);
 	RUN(test_a_schemas_own_rates_go_before_what_is_configured);
+	RUN(test_an_offer_goes_back_to_a_query_once);
 	RUN(test_a_query_waits_for_a_random_time_within_the_bound);
 	return check_done();
 }
