@@ -56,8 +56,8 @@ def test_a38_the_gates(lab):
         check("access-control-allow-origin" not in answer[1] or answer[0] == 400, "no CORS")
         check_eq(answer[1]["x-frame-options"], "deny", "not framed")
         check_eq(answer[1]["x-content-type-options"], "nosniff", "not sniffed")
-        check_eq(answer[1]["content-security-policy"], "default-src 'none'; frame-ancestors 'none'",
-                 "no scripts")
+        check_eq(answer[1]["content-security-policy"],
+                 "default-src 'none'; form-action 'none'; frame-ancestors 'none'", "no scripts, no forms")
         check_eq(answer[1]["referrer-policy"], "no-referrer", "no referrer")
 
 

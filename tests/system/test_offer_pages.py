@@ -237,6 +237,7 @@ def test_an_offer_is_published_by_the_form_and_errors_stand_beside_fields(lab):
     check("required" in form.named("rent")[0], "what is needed")
     check_eq((form.named("rooms")[0]["min"], form.named("rooms")[0]["step"]), ("0.5", "0.1"), "bounds")
     check_eq(form.named(".token")[0]["type"], "password", "the token")
+    check_eq(form.named(".token")[0]["autocomplete"], "off", "no browser is asked to keep it")
     status, fields, body = send(node, "/offers/housing/publish", {**FLAT, ".token": token_of(node)})
     check_eq(status, 303, body)
     check("housing/" in fields["location"], fields)

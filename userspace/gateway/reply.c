@@ -25,7 +25,13 @@
 	"X-Content-Type-Options: nosniff\r\n"                                                      \
 	"X-Frame-Options: SAMEORIGIN\r\n"                                                          \
 	"Referrer-Policy: same-origin\r\n"
-#define POLICY_FIELD "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+/*
+ * Pages of services share this origin: a password that a browser fills in for it leads nowhere.
+ * default-src does not bound forms.
+ */
+#define POLICY_FIELD                                                                               \
+	"Content-Security-Policy: default-src 'none'; form-action 'none'; "                        \
+	"frame-ancestors 'none'\r\n"
 #define FOREIGN_POLICY_FIELD                                                                       \
 	"Content-Security-Policy: sandbox; default-src 'none'; img-src 'self'; "                   \
 	"media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
@@ -60,6 +66,7 @@ static const char *status_reason(unsigned code)
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
+		{406, "Not Acceptable"},
 		{408, "Request Timeout"},
 		{409, "Conflict"},
 		{413, "Content Too Large"},

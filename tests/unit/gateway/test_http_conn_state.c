@@ -28,7 +28,7 @@ static void test_a_request_reaches_its_route_and_is_answered(void)
 			      "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
 			      "Referrer-Policy: no-referrer\r\n"
 			      "Content-Security-Policy: default-src 'none'; "
-			      "frame-ancestors 'none'\r\n"
+			      "form-action 'none'; frame-ancestors 'none'\r\n"
 			      "Cross-Origin-Resource-Policy: same-origin\r\n"
 			      "Content-Type: text/plain\r\nContent-Length: 9\r\n"
 			      "X-Reply: yes\r\n\r\n/tree/a/b");

@@ -296,7 +296,7 @@ static void token_write(FILE *out)
 {
 	fputs("<p><label for=\"f-token\">Token of this node *</label> "
 	      "<input id=\"f-token\" name=\"" WEB_FORM_TOKEN "\" type=\"password\" required "
-	      "autocomplete=\"current-password\"><small>It is in the file gateway.token of the "
+	      "autocomplete=\"off\"><small>It is in the file gateway.token of the "
 	      "node's state folder.</small></p>\n",
 	      out);
 }
