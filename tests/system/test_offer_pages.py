@@ -378,6 +378,8 @@ def test_a_query_of_the_mesh_needs_the_token(lab):
     path = "/offers/housing?max_rent=400&limit=200"
     check(len(listed(n3, path)["offers"]) < 30, "not all: announces have rates")
     check_eq(error_of(get(n3, path + "&ask=1")), (401, "token_required"), "no token")
+    check_eq(error_of(get(n3, path + f"&ask=1&.token={token_of(n3)}")), (401, "token_required"),
+             "an address is no place for it")
     found = listed(n3, path + "&ask=1", "-H", f"X-Weft-Token: {token_of(n3)}")
     check_eq(set(ids(found)), offers, "all of them")
     status, fields, _ = send(n3, "/offers/housing/ask", {"max_rent": "400", "min_size": "", ".token": token_of(n3)})

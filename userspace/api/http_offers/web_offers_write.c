@@ -100,10 +100,12 @@ static void see_other(const struct web_offers_view *view, char *path)
 	free(path);
 }
 
-/* has_right: the request shows the token, in its head or in its form. */
-static bool has_right(struct web_offers_view *view, const struct gateway_request *request)
+/* has_right: the request shows the token, in its head or in its form. An address is no place for it. */
+static bool has_right(const struct web_offers_view *view, const struct gateway_request *request)
 {
-	const char *token = api_http_form_value(&view->form, WEB_FORM_TOKEN);
+	const char *token = request->method == GATEWAY_POST
+				    ? api_http_form_value(&view->form, WEB_FORM_TOKEN)
+				    : NULL;
 
 	return view->has_token || (token && gateway_token_is(request, token));
 }
