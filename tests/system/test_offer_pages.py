@@ -252,8 +252,12 @@ def test_an_offer_is_published_by_the_form_and_errors_stand_beside_fields(lab):
     check_eq(again.named("rent")[0]["value"], "cheap", "what was typed stays")
     check_eq(again.named("title")[0]["value"], "<b>\n", "as it was")
     check(token_of(node) not in text, "but the token")
-    status, _, body = send(node, "/offers/housing/publish", {**FLAT, ".units": "x", ".token": token_of(node)})
-    check_eq((status, b"4294967295" in body), (409, True), body)
+    for name, most in ((".units", 4294967295), (".hours", 8760)):
+        for wrong in ("x", "12abc", "0", "-1", "+1", " 1", "1.5", f"{most + 1}", "18446744073709551617"):
+            status, _, body = send(node, "/offers/housing/publish", {**FLAT, name: wrong, ".token": token_of(node)})
+            text = body.decode()
+            check_eq((status, f"no number in 1 to {most}" in text), (400, True), f"{name}={wrong}: {text}")
+            check_eq(Tags(text).named(name)[0]["value"], wrong, "what was typed stays")
     status, _, body = send(node, "/offers/tutor/publish", {**FLAT, ".token": token_of(node)})
     check_eq(status, 400, "fields of another schema")
     check_eq(len(listed(node, "/offers/housing")["offers"]), 1, "nothing else was published")
@@ -261,6 +265,41 @@ def test_an_offer_is_published_by_the_form_and_errors_stand_beside_fields(lab):
     check_eq(send(node, "/offers/housing/publish", {**FLAT, **several})[0], 303, "several of it")
     beds = listed(node, "/offers/housing")["offers"][0]
     check_eq((beds["units"], beds["expires_s"] - beds["published_s"]), (5, 7200), "units and hours")
+
+
+def send_json(node, path, fields, *words):
+    return curl("-X", "POST", "-H", f"Content-Type: {FORM}", *words, "--data-binary",
+                urllib.parse.urlencode(fields), url_of(node) + path)
+
+
+def test_a_program_publishes_and_gets_errors_as_json(lab):
+    node = start(lab)
+    path, shown = "/offers/housing/publish", ("-H", f"X-Weft-Token: {token_of(node)}")
+    check_eq(error_of(get(node, path)), (406, "not_acceptable"), "the form is a page")
+    check_eq(error_of(send_json(node, path, {**FLAT, ".token": "wrong"})), (401, "token_required"), "no token")
+    for wrong, name, says in (({"rent": "cheap"}, "rent", "rent is no number"), ({"size": ""}, "size", "is needed"),
+                              ({".units": "12abc"}, ".units", "1 to 4294967295"),
+                              ({".hours": "9000", "rent": "x"}, "rent", "rent is no number")):
+        answer = send_json(node, path, {**FLAT, **wrong}, *shown)
+        check_eq(error_of(answer), (400, "invalid_field"), wrong)
+        said = json.loads(answer[2])
+        check_eq((said["parameters"]["field"], says in said["message"]), (name, True), said)
+    check_eq(send_json(node, path, FLAT, *shown)[0], 303, "it leads to the offer")
+    viewer = start(lab, "b", CONFIG.replace("[gateway]", "[gateway]\nrole = view"))
+    answer = send_json(viewer, path, {**FLAT, ".token": token_of(viewer)})
+    check_eq(error_of(answer), (409, "publish_failed"), "a role that may not")
+
+
+def test_errors_say_what_to_do_next(lab):
+    node = start(lab)
+    for path, says in (("/offers/housing?limit=201", "none for 20"), ("/offers/housing?level=4", "none for"),
+                       ("/offers/housing?cursor=x", "give none"),
+                       ("/offers/housing/yyyyyyyy", "the list of its schema"), ("/offers/castles", "/offers lists"),
+                       ("/offers/housing/ask", "has a form for it")):
+        said = json.loads(get(node, path)[2])
+        check(says in said["message"], said)
+    said = json.loads(send_json(node, "/offers/housing", {".token": token_of(node)})[2])
+    check("/offers/SCHEMA/publish" in said["message"], said)
 
 
 def test_lists_of_choices_and_ranges_come_from_boxes_and_two_ends(lab):
@@ -297,8 +336,8 @@ def test_a_form_without_the_token_or_of_another_site_changes_nothing(lab):
     path = "/offers/housing/publish"
     for token in ("", "wrong", "0" * 64, token_of(node)[:-1]):
         status, _, body = send(node, path, {**FLAT, ".token": token})
-        check_eq((status, b"token" in body), (403, True), token)
-    check_eq(send(node, path, FLAT)[0], 403, "no token at all")
+        check_eq((status, b"token" in body), (401, True), token)
+    check_eq(send(node, path, FLAT)[0], 401, "no token at all")
     good = {**FLAT, ".token": token_of(node)}
     check_eq(error_of(send(node, path, good, "-H", "Origin: http://evil.example")),
              (403, "origin_not_allowed"), "two origins")

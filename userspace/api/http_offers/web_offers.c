@@ -43,6 +43,12 @@ struct service_offers *api_http_offers_of(const struct web_offers *offers)
 	return offers->api->offers;
 }
 
+void api_http_offers_faults_clear(struct web_offers *offers)
+{
+	memset(offers->faults, 0, sizeof(offers->faults));
+	memset(offers->number_faults, 0, sizeof(offers->number_faults));
+}
+
 /* --- answers --- */
 
 /* json is taken. */
@@ -63,8 +69,8 @@ static void json_reply(struct web_offers_view *view, unsigned status, json_t *js
 void api_http_offers_page(struct web_offers_view *view, unsigned status,
 			  void (*write)(FILE *out, const struct web_offers_view *view))
 {
-	static const struct gateway_error no_memory = {500, "no_memory",
-						       "This node has no memory for the page.", 0};
+	static const struct gateway_error no_memory = {
+		500, "no_memory", "This node has no memory for the page; try again.", 0};
 	struct gateway_reply reply = {.status = status,
 				      .type = "text/html; charset=utf-8",
 				      .headers = HEADERS,
@@ -111,9 +117,14 @@ static void fail_absent(struct web_offers_view *view, const char *message)
 static void fail_method(struct web_offers_view *view, unsigned methods)
 {
 	gateway_allow(view->exchange, methods);
-	api_http_offers_fail(
-		view, &(struct web_offers_failure){405, "method_not_allowed",
-						   "This path does not take the method.", NULL});
+	api_http_offers_fail(view, &(struct web_offers_failure){
+					   405, "method_not_allowed",
+					   methods == GATEWAY_POST
+						   ? "This path takes POST alone; the page "
+						     "of the schema has a form for it."
+						   : "This path takes GET alone; publish at "
+						     "/offers/SCHEMA/publish.",
+					   NULL});
 }
 
 /* --- lists --- */
@@ -169,17 +180,6 @@ static bool is_own_parameter(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	return false;
-}
-
-static bool number_read(const char *text, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	if (!text)
-		return true;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && errno == 0 && *out >= 1 && *out <= max;
 }
 
 /* Returns the first parameter that is wrong, with *fault; NULL: none is. */
@@ -288,9 +288,11 @@ static bool level_read(struct web_offers_view *view)
 	view->level = text ? (uint8_t)(text[0] - '0') : 0;
 	if (!text || (view->level <= ENDORSEMENT_LEVEL_MAX && !text[1]))
 		return true;
-	api_http_offers_fail(view,
-			     &(struct web_offers_failure){400, "invalid_level",
-							  "level is not in 0 to 3.", "level"});
+	api_http_offers_fail(
+		view, &(struct web_offers_failure){
+			      400, "invalid_level",
+			      "level is not in 0 to 3; give one that is, or none for the schema's.",
+			      "level"});
 	return false;
 }
 
@@ -312,15 +314,18 @@ void api_http_offers_list(struct web_offers_view *view)
 
 	if (!api_http_offers_check(view))
 		return;
-	if (!number_read(own_parameter(view, "limit"), LIMIT_MAX, &limit))
-		api_http_offers_fail(view, &(struct web_offers_failure){400, "invalid_limit",
-									"limit is not in 1 to 200.",
-									"limit"});
-	else if (!number_read(own_parameter(view, "cursor"), UINT64_MAX, &before))
+	if (!api_http_form_number(own_parameter(view, "limit"), LIMIT_MAX, &limit))
 		api_http_offers_fail(
-			view, &(struct web_offers_failure){400, "invalid_cursor",
-							   "cursor is not that of a page before.",
-							   "cursor"});
+			view, &(struct web_offers_failure){400, "invalid_limit",
+							   "limit is not in 1 to 200; give one "
+							   "that is, or none for 20.",
+							   "limit"});
+	else if (!api_http_form_number(own_parameter(view, "cursor"), UINT64_MAX, &before))
+		api_http_offers_fail(view, &(struct web_offers_failure){
+						   400, "invalid_cursor",
+						   "cursor is not that of a page before; give "
+						   "none for the newest offers.",
+						   "cursor"});
 	else
 		offers_find_and_reply(view, before, (unsigned)limit);
 }
@@ -349,7 +354,8 @@ static void offer_show(struct web_offers_view *view, const char *name)
 		fail_absent(view, "Several offers begin so; give more letters.");
 	else if (err < 0 || !collecting.out.offers.cnt ||
 		 strcmp(collecting.out.offers.rows[0].schema, view->schema->name) != 0)
-		fail_absent(view, "This node keeps no such offer.");
+		fail_absent(view, "This node keeps no such offer; the list of its schema has those "
+				  "that it keeps, and can ask the nodes around.");
 	else
 		offer_reply(view, &collecting);
 	varlink_blocks_free(&collecting.blocks);
@@ -368,6 +374,22 @@ static void style_reply(const struct web_offers_view *view)
 	gateway_reply(view->exchange, &reply, view->now_ns);
 }
 
+/* The form is for people alone; its fields are in the schema. */
+static void publish_show(struct web_offers_view *view)
+{
+	static const struct web_offers_failure no_page = {
+		406, "not_acceptable",
+		"The form is a page: ask for text/html, or send the fields by POST. weft schema "
+		"show "
+		"lists them.",
+		NULL};
+
+	if (view->wants_html)
+		api_http_offers_page(view, 200, api_http_page_publish);
+	else
+		api_http_offers_fail(view, &no_page);
+}
+
 /* What the path below a schema says; rest is "" or begins with '/'. */
 static void schema_handle(struct web_offers_view *view, const struct gateway_request *request,
 			  const char *rest)
@@ -378,7 +400,7 @@ static void schema_handle(struct web_offers_view *view, const struct gateway_req
 		if (is_post)
 			api_http_offers_publish(view, request);
 		else
-			api_http_offers_page(view, 200, api_http_page_publish);
+			publish_show(view);
 	} else if (strcmp(rest, "/ask") == 0) {
 		if (is_post)
 			api_http_offers_ask(view, request);
@@ -445,7 +467,7 @@ static void offers_handle(void *ctx, struct gateway_exchange *exchange,
 				       .now_ns = now_ns};
 	int err;
 
-	memset(view.offers->faults, 0, sizeof(view.offers->faults));
+	api_http_offers_faults_clear(view.offers);
 	if (!api_http_offers_of(ctx)) {
 		fail_absent(&view, "Offers are switched off here; see offers.enabled in "
 				   "weft.conf(5).");

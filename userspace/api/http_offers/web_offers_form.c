@@ -106,6 +106,21 @@ const char *api_http_form_value(const struct web_form *form, const char *name)
 	return NULL;
 }
 
+bool api_http_form_number(const char *text, uint64_t max, uint64_t *out)
+{
+	uint64_t number;
+	char *end;
+
+	if (!text)
+		return true;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || number < 1 || number > max)
+		return false;
+	*out = number;
+	return true;
+}
+
 bool api_http_form_has(const struct web_form *form, const char *name, const char *value)
 {
 	for (unsigned i = 0; i < form->cnt; i++) {

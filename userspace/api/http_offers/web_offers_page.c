@@ -243,20 +243,25 @@ static void label_write(FILE *out, const struct control *control)
 		fputs(" *", out);
 }
 
+/* fault_mark: beside the control, if there is one. */
+static void fault_mark(FILE *out, const struct schema_fault *fault)
+{
+	if (!fault->what[0])
+		return;
+	tagged_write(out, "<span class=\"fault\" role=\"alert\">", fault->what, "");
+	tagged_write(out, fault->next[0] ? "; " : "", fault->next, "</span>");
+}
+
 /* Help, and what is wrong with the value. */
 static void notes_write(FILE *out, const struct control *control)
 {
-	const struct schema_fault *fault = control->fault;
 	const char *help = control->filter ? control->filter->help : control->field->help;
 
 	if (is_several(control) && !control->field->choice_cnt)
 		fputs("<small>Several are separated by commas.</small>", out);
 	if (help[0])
 		tagged_write(out, "<small>", help, "</small>");
-	if (!fault->what[0])
-		return;
-	tagged_write(out, "<span class=\"fault\" role=\"alert\">", fault->what, "");
-	tagged_write(out, fault->next[0] ? "; " : "", fault->next, "</span>");
+	fault_mark(out, control->fault);
 }
 
 static void control_write(FILE *out, const struct control *control)
@@ -522,16 +527,24 @@ void api_http_page_offer(FILE *out, const struct web_offers_view *view)
 	tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
 }
 
-static void number_write(FILE *out, const struct web_offers_view *view, const char *name,
-			 const char *label)
+const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT] = {
+	[WEB_NUMBER_UNITS] = {".units", "How many of it there are (1, if left empty)", UINT32_MAX},
+	[WEB_NUMBER_HOURS] = {".hours", "Hours that it lives (as usual, if left empty)",
+			      SERVICE_MESSAGE_LIFE_H_MAX},
+};
+
+static void number_write(FILE *out, const struct web_offers_view *view, enum web_number_kind kind)
 {
-	const char *value = api_http_form_value(&view->form, name);
+	const struct web_number *number = &api_http_offers_numbers[kind];
+	const char *value = api_http_form_value(&view->form, number->name);
 
 	fprintf(out,
 		"<p><label for=\"f%s\">%s</label> <input id=\"f%s\" name=\"%s\" type=\"number\" "
-		"min=\"1\"",
-		name, label, name, name);
-	tagged_write(out, " value=\"", value ? value : "", "\"></p>\n");
+		"min=\"1\" max=\"%" PRIu64 "\"",
+		number->name, number->label, number->name, number->name, number->max);
+	tagged_write(out, " value=\"", value ? value : "", "\">");
+	fault_mark(out, &view->offers->number_faults[kind]);
+	fputs("</p>\n", out);
 }
 
 void api_http_page_publish(FILE *out, const struct web_offers_view *view)
@@ -549,8 +562,8 @@ void api_http_page_publish(FILE *out, const struct web_offers_view *view)
 	for (unsigned i = 0; i < schema->field_cnt; i++)
 		control_write(out, &(struct control){view, &schema->fields[i], NULL,
 						     &view->offers->faults[i]});
-	number_write(out, view, WEB_FORM_UNITS, "How many of it there are (1, if left empty)");
-	number_write(out, view, WEB_FORM_HOURS, "Hours that it lives (as usual, if left empty)");
+	number_write(out, view, WEB_NUMBER_UNITS);
+	number_write(out, view, WEB_NUMBER_HOURS);
 	token_write(out);
 	fputs("<p><button>Publish</button></p>\n</form>\n<p><a href=\"", out);
 	schema_path_write(out, schema, "\">");

@@ -16,8 +16,6 @@
 /* A list of the longest filters has some 50 pairs; a form, one for each choice that is ticked. */
 #define WEB_FORM_PAIRS_MAX 512u
 #define WEB_FORM_TOKEN	   ".token" /* no field is called so, as names have no point */
-#define WEB_FORM_UNITS	   ".units"
-#define WEB_FORM_HOURS	   ".hours"
 
 struct web_pair {
 	const char *name, *value; /* UTF-8, of lines that end with LF */
@@ -39,6 +37,8 @@ int api_http_form_read(const char *bytes, size_t len, struct web_form *out_form)
 void api_http_form_fini(struct web_form *form);
 /* api_http_form_value: the first value of that name that is not empty, or NULL. */
 const char *api_http_form_value(const struct web_form *form, const char *name);
+/* api_http_form_number: out is left as it is for NULL. False: text is no number in 1 to max. */
+bool api_http_form_number(const char *text, uint64_t max, uint64_t *out);
 /* api_http_form_has: the pair of that name has value, beside others perhaps. */
 bool api_http_form_has(const struct web_form *form, const char *name, const char *value);
 /*
@@ -58,6 +58,14 @@ bool api_http_form_is_filter(const struct schema *schema, const char *name);
 /* api_http_url_write percent-encodes text for a part of a path, or of a query. */
 void api_http_url_write(FILE *out, const char *text);
 
+/* Numbers of a form to publish that are of no schema. */
+enum web_number_kind { WEB_NUMBER_UNITS, WEB_NUMBER_HOURS, WEB_NUMBER_CNT };
+struct web_number {
+	const char *name, *label;
+	uint64_t max; /* from 1 */
+};
+extern const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT];
+
 struct web_offers {
 	struct api *api;
 	unsigned held_cnt; /* requests that wait: publications and queries of the mesh */
@@ -66,6 +74,7 @@ struct web_offers {
 	struct schema_record record;
 	struct schema_fault
 		faults[SCHEMA_FIELDS_MAX]; /* by field or filter; what[0]: there is one */
+	struct schema_fault number_faults[WEB_NUMBER_CNT];
 };
 
 /* A request at hand, and what is on its page. */
@@ -78,6 +87,7 @@ struct web_offers_view {
 	bool has_token;
 	bool has_level; /* of verification that is asked for, in place of the schema's */
 	uint8_t level;
+	uint64_t numbers[WEB_NUMBER_CNT]; /* 0: not said */
 	uint64_t now_ns;
 	const char *fault; /* of the whole page, or NULL */
 	/* rows of a list, and how to go on; or the one of an offer's page */
@@ -89,6 +99,7 @@ struct web_offers_view {
 
 /* web_offers.c */
 struct service_offers *api_http_offers_of(const struct web_offers *offers);
+void api_http_offers_faults_clear(struct web_offers *offers);
 /* api_http_offers_fail answers by an error: a page, or JSON. field: what it is about, or NULL. */
 struct web_offers_failure {
 	unsigned status;

@@ -5,6 +5,7 @@
  * refused before. Home worker.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,19 +75,21 @@ static bool held_wake(struct web_held *held)
 	view->now_ns = view->offers->api->home->now_ns;
 	view->schema = offers_schema_registry_named(
 		offers_registry(api_http_offers_of(view->offers)), held->schema);
-	memset(view->offers->faults, 0, sizeof(view->offers->faults));
+	api_http_offers_faults_clear(view->offers);
 	if (!view->schema)
 		api_http_offers_fail(view,
 				     &(struct web_offers_failure){404, "not_found",
-								  "The schema was removed.", NULL});
+								  "The schema was removed; /offers "
+								  "lists those that are known.",
+								  NULL});
 	return view->schema != NULL;
 }
 
 /* The browser goes on at path, which it asks for by GET. path is taken, and may be NULL. */
 static void see_other(const struct web_offers_view *view, char *path)
 {
-	static const struct gateway_error no_memory = {500, "no_memory", "This node has no memory.",
-						       0};
+	static const struct gateway_error no_memory = {500, "no_memory",
+						       "This node has no memory; try again.", 0};
 	struct gateway_reply reply = {.status = 303};
 	char *headers;
 
@@ -112,6 +115,26 @@ static bool has_right(const struct web_offers_view *view, const struct gateway_r
 
 /* --- publish --- */
 
+static unsigned numbers_read(struct web_offers_view *view)
+{
+	unsigned wrong = 0;
+
+	for (unsigned i = 0; i < WEB_NUMBER_CNT; i++) {
+		const struct web_number *number = &api_http_offers_numbers[i];
+		struct schema_fault *fault = &view->offers->number_faults[i];
+
+		view->numbers[i] = 0;
+		if (api_http_form_number(api_http_form_value(&view->form, number->name),
+					 number->max, &view->numbers[i]))
+			continue;
+		snprintf(fault->what, sizeof(fault->what), "it is no number in 1 to %" PRIu64,
+			 number->max);
+		snprintf(fault->next, sizeof(fault->next), "give one, or leave it empty");
+		wrong++;
+	}
+	return wrong;
+}
+
 /* fields_read: the words of the form's fields, each that is wrong in faults. Returns how many are. */
 static unsigned fields_read(struct web_offers_view *view, const char **words, size_t *out_cnt)
 {
@@ -132,17 +155,51 @@ static unsigned fields_read(struct web_offers_view *view, const char **words, si
 		if (word && offers_schema_value_from_text(schema, word, record, &faults[i]) < 0) {
 			wrong++;
 		} else if (!word && field->is_required) {
-			snprintf(faults[i].what, sizeof(faults[i].what), "it is needed");
+			faults[i] =
+				(struct schema_fault){.what = "it is needed", .next = "fill it in"};
 			wrong++;
 		}
 	}
-	return wrong;
+	return wrong + numbers_read(view);
 }
 
-static void publish_refuse(struct web_offers_view *view, unsigned status, const char *fault)
+/* A page is the form again. */
+static void publish_refuse(struct web_offers_view *view, const struct web_offers_failure *failure)
 {
-	view->fault = fault;
-	api_http_offers_page(view, status, api_http_page_publish);
+	view->fault = failure->message;
+	if (view->wants_html)
+		api_http_offers_page(view, failure->status, api_http_page_publish);
+	else
+		api_http_offers_fail(view, failure);
+}
+
+/* The page marks each field that is wrong, and JSON names the first. */
+static void fields_refuse(struct web_offers_view *view)
+{
+	const struct web_offers *offers = view->offers;
+	const struct schema *schema = view->schema;
+	const struct schema_fault *fault = offers->number_faults;
+	const char *name = NULL;
+	char message[sizeof(fault->what) + sizeof(fault->next) + 8];
+
+	for (unsigned i = 0; i < WEB_NUMBER_CNT && !name; i++)
+		if (offers->number_faults[i].what[0]) {
+			fault = &offers->number_faults[i];
+			name = api_http_offers_numbers[i].name;
+		}
+	for (unsigned i = schema->field_cnt; i-- > 0;)
+		if (offers->faults[i].what[0]) {
+			fault = &offers->faults[i];
+			name = schema->fields[i].name;
+		}
+	snprintf(message, sizeof(message), "%s%s%s", fault->what, fault->next[0] ? "; " : "",
+		 fault->next);
+	publish_refuse(
+		view,
+		&(struct web_offers_failure){
+			400, "invalid_field",
+			view->wants_html ? "It is not published: see the marked fields." : message,
+			name});
 }
 
 /* on_published: error NULL: parameters have the offer. */
@@ -169,7 +226,8 @@ static void on_published(void *arg, const char *error, const json_t *parameters)
 		snprintf(text, sizeof(text), "It is not published: %s; %s",
 			 failure && failure->why ? failure->why : "gateway.role does not permit it",
 			 failure && failure->next ? failure->next : "see weft.conf(5)");
-		publish_refuse(&held->view, 409, text);
+		publish_refuse(&held->view,
+			       &(struct web_offers_failure){409, "publish_failed", text, NULL});
 	}
 	varlink_blocks_free(&blocks);
 	held_free(held);
@@ -178,16 +236,14 @@ static void on_published(void *arg, const char *error, const json_t *parameters)
 static json_t *publish_parameters(const struct web_offers_view *view, const char *const *words,
 				  size_t word_cnt)
 {
-	const char *units = api_http_form_value(&view->form, WEB_FORM_UNITS);
-	const char *hours = api_http_form_value(&view->form, WEB_FORM_HOURS);
+	uint64_t units = view->numbers[WEB_NUMBER_UNITS], hours = view->numbers[WEB_NUMBER_HOURS];
 	json_t *values = json_array();
 
 	for (size_t i = 0; i < word_cnt; i++)
 		(void)json_array_append_new(values, json_string(words[i]));
-	/* What is no number becomes 0, which the method refuses. */
 	return json_pack("{s:s, s:o, s:o*, s:o*}", "schema", view->schema->name, "values", values,
-			 "units", units ? json_integer(strtoll(units, NULL, 10)) : NULL,
-			 "ttl_hours", hours ? json_integer(strtoll(hours, NULL, 10)) : NULL);
+			 "units", units ? json_integer((json_int_t)units) : NULL, "ttl_hours",
+			 hours ? json_integer((json_int_t)hours) : NULL);
 }
 
 static void publish_start(struct web_held *held, json_t *parameters)
@@ -213,19 +269,22 @@ static void publish_start(struct web_held *held, json_t *parameters)
 
 void api_http_offers_publish(struct web_offers_view *view, const struct gateway_request *request)
 {
+	static const struct web_offers_failure no_token = {
+		401, "token_required",
+		"The token is missing or wrong. It is in the file gateway.token of the node's "
+		"state folder.",
+		NULL};
 	const char *words[SCHEMA_FIELDS_MAX];
 	struct web_held *held;
 	json_t *parameters;
 	size_t word_cnt;
 
 	if (!has_right(view, request)) {
-		publish_refuse(view, 403,
-			       "The token is missing or wrong. It is in the file gateway.token of "
-			       "the node's state folder.");
+		publish_refuse(view, &no_token);
 		return;
 	}
 	if (fields_read(view, words, &word_cnt)) {
-		publish_refuse(view, 400, "It is not published: see the marked fields.");
+		fields_refuse(view);
 		return;
 	}
 	parameters = publish_parameters(view, words, word_cnt);
