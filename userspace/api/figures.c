@@ -27,6 +27,8 @@ static const struct row rows[] = {
 #include "quic/quic_counters.def"
 #define FIGURE(kind, field, meaning) ROW(tcp, kind, field, meaning)
 #include "tcp/tcp_counters.def"
+#define FIGURE(kind, field, meaning) ROW(line, kind, field, meaning)
+#include "tcp/line_counters.def"
 #define FIGURE(kind, field, meaning) ROW(mesh, kind, field, meaning)
 #include "mesh/mesh_counters.def"
 #define FIGURE(kind, field, meaning) ROW(rendezvous, kind, field, meaning)
@@ -182,6 +184,7 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 	const struct figures more = {
 		.quic = worker->quic,
 		.tcp = worker->tcp,
+		.line = worker->line,
 		.mesh = worker->mesh,
 		.content = *content,
 		.worker_streams = worker->worker_streams,
@@ -241,6 +244,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	*out_figures = (struct figures){
 		.quic = home.quic,
 		.tcp = home.tcp,
+		.line = home.line,
 		.mesh = home.mesh,
 		.rx = home.rx,
 		.tx = home.tx,

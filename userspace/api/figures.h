@@ -55,6 +55,7 @@ struct worker_counters {
 struct figures {
 	struct quic_stats quic;
 	struct tcp_stats tcp;
+	struct tcp_line_stats line;
 	struct mesh_stats mesh;
 	struct blobs_stats content;
 	struct stream_relay_stats worker_streams;

@@ -128,7 +128,9 @@ const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP])
 	const char *prefix = addr->transport <= ADDR_RELAY ? prefixes[addr->transport] : "";
 	char ip[INET6_ADDRSTRLEN];
 
-	if (addr->family == ADDR_IPV4) {
+	if (addr_is_line(addr)) {
+		snprintf(buf, ADDR_TEXT_CAP, "line:%u", addr->port);
+	} else if (addr->family == ADDR_IPV4) {
 		inet_ntop(AF_INET, addr->ip, ip, sizeof(ip));
 		snprintf(buf, ADDR_TEXT_CAP, "%s%s:%u", prefix, ip, addr->port);
 	} else if (addr->family == ADDR_IPV6) {
@@ -238,6 +240,22 @@ const uint8_t *addr_leg_name(const struct addr *addr)
 	return addr->ip + ADDR_RELAY_PREFIX_LEN + 1;
 }
 
+struct addr addr_of_line(unsigned idx)
+{
+	struct addr addr = {
+		.family = ADDR_IPV6, .transport = ADDR_LINE, .port = (uint16_t)(idx + 1)};
+
+	memcpy(addr.ip, relay_prefix, ADDR_RELAY_PREFIX_LEN);
+	/* No leg is of this worker. */
+	addr.ip[ADDR_RELAY_PREFIX_LEN] = 0x80;
+	return addr;
+}
+
+bool addr_is_line(const struct addr *addr)
+{
+	return addr->transport == ADDR_LINE;
+}
+
 bool addr_is_global(const struct addr *addr)
 {
 	static const struct ip_range local_ipv4[] = {
@@ -261,7 +279,7 @@ bool addr_is_unicast(const struct addr *addr)
 	if (addr->family == ADDR_IPV4)
 		return addr->ip[0] != 0 && addr->ip[0] < 224;
 	return addr->family == ADDR_IPV6 && !addr_is_wildcard(addr) && addr->ip[0] != 0xff &&
-	       !addr_is_relayed(addr);
+	       !addr_is_relayed(addr) && !addr_is_line(addr);
 }
 
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr)

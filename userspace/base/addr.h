@@ -16,9 +16,10 @@ enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
 /*
  * The protocol spoken at an address. ADDR_RELAY: a label of this node for a path through a relay.
- * ADDR_LEG: a key's session on TCP, as a leg of relay flows.
+ * ADDR_LEG: a key's session on TCP, as a leg of relay flows. ADDR_LINE: the other
+ * end of a line, a serial port for example.
  */
-enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2, ADDR_LEG = 3 };
+enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2, ADDR_LEG = 3, ADDR_LINE = 4 };
 
 /*
  * A label has the form of an IPv6 address in fd6d:6573:68::/48, so that QUIC compares it as one.
@@ -83,13 +84,19 @@ bool addr_is_leg(const struct addr *addr);
 unsigned addr_leg_worker(const struct addr *addr);
 const uint8_t *addr_leg_name(const struct addr *addr);
 /*
+ * addr_of_line: the other end of line number idx, from 0 on, of this node; formatted as "line:1". It is in
+ * the prefix of labels, its port is the number, and it never leaves the node.
+ */
+struct addr addr_of_line(unsigned idx);
+bool addr_is_line(const struct addr *addr);
+/*
  * addr_is_global: one that means the same host everywhere, as far as the address tells. It is
  * in no private, shared, local, multicast or reserved range (the IANA special-purpose
  * registries, RFC 6890). It wraps no other address (6to4, Teredo). Documentation ranges count
  * as global: no host has one, and examples and test networks live in them. So does a label.
  */
 bool addr_is_global(const struct addr *addr);
-/* addr_is_unicast: some one host, here or elsewhere; not a wildcard, a group, a broadcast or a label. */
+/* addr_is_unicast: some one host, here or elsewhere; not a wildcard, a group, a broadcast, a label or a line. */
 bool addr_is_unicast(const struct addr *addr);
 
 /*

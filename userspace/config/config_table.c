@@ -210,8 +210,7 @@ LIVE("quic", "window_min", CONFIG_SIZE, quic.window_len_min, 16 * KIB, GIB,
 LIVE("quic", "window_max", CONFIG_SIZE, quic.window_len_max, 16 * KIB, 4 * GIB,
 	"Receive window of a connection that a fast path may grow it to, half of it for one stream. A connection gets as much again while readers of its streams do not read, so that other streams go on. At most twice this is received and unread."),
 NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
-	"Memory for all connections' protocol state and data out of order. Half is shared out;"
-	" where the rest is used up, the connection that holds most ends."),
+	"Memory for all connections' protocol state and data out of order. Half is shared out; where the rest is used up, the connection that holds most ends."),
 { "quic", "congestion", CONFIG_CHOICE, FIELD(quic.congestion), 0, QUIC_CUBIC, QUIC_BBR,
 	"cubic bbr", true, "Congestion control." },
 LIVE("quic", "pmtud", CONFIG_BOOL, quic.is_pmtud_on, 0, 1,
@@ -234,10 +233,11 @@ TEXT("tcp", "proxy", CONFIG_PROXY, tcp.proxy,
 TEXT("tcp", "proxy_user_file", CONFIG_PATH, proxy_user_file,
 	"First line of this file is USER:PASSWORD for tcp.proxy. Empty: the credential tcp.proxy_user, else the proxy wants none."),
 
+{ "line", "devices", CONFIG_LINES, FIELD(tcp.lines), 0, 0, 0, NULL, false,
+	"Lines to other nodes: serial ports, radio modems or other terminals, as PATH[:BAUD][@KEY], up to 4. Without BAUD the device stays as it is set. KEY is the node at the other end: this node dials it while it has no session with it, and accepts no other there. Without KEY any node may come." },
+
 WAYS("internet", mesh.ways[MESH_NETWORK_INTERNET],
-	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not."
-	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise. relay is QUIC through a relay, wherever that is, tried when the addresses are silent. websocket is the same through the relays of relay.websocket."
-	" TCP that stands behind QUIC is dialled after QUIC was silent for 1 s, or first for an hour where it stayed silent."),
+	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not. quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise. relay is QUIC through a relay, wherever that is, tried when the addresses are silent. websocket is the same through the relays of relay.websocket. TCP that stands behind QUIC is dialled after QUIC was silent for 1 s, or first for an hour where it stayed silent."),
 WAYS("lan", mesh.ways[MESH_NETWORK_LAN],
 	"The same of private, link-local and loopback addresses, without relay and websocket."),
 

@@ -20,6 +20,7 @@ enum config_type {
 	CONFIG_SITE,	 /* PREFIX/BITS:LENGTH, or empty */
 	CONFIG_PROXY,	 /* http://ADDRESS:PORT, or empty */
 	CONFIG_WAYS,	 /* transports, first to last: mesh/session/ways.h */
+	CONFIG_LINES,	 /* PATH[:BAUD][@KEY] of up to TCP_LINES_MAX, separated by commas */
 };
 
 struct config_key {

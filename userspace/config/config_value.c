@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
+#include "tcp/line/tcp_line_text.h"
 #include "tcp/tcp_proxy.h"
 
 struct unit {
@@ -351,6 +352,22 @@ static int ways_parse(const struct config_key *key, const char *text, struct nod
 	return 0;
 }
 
+static int lines_parse(const char *text, struct node_config *config, char *why)
+{
+	const char *word;
+	size_t len;
+	int err = tcp_line_text_parse(text, &config->tcp, &word, &len);
+
+	if (err == WEFT_ETOOLARGE)
+		return refuse(why, "a node has at most %u lines", TCP_LINES_MAX);
+	if (err < 0)
+		return refuse(why,
+			      "\"%.*s\" is no PATH[:BAUD][@KEY] of a device that is not named "
+			      "twice, with a rate of terminals and a node's key",
+			      len < 64 ? (int)len : 64, word);
+	return 0;
+}
+
 int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
 		       struct node_config *config, char why[static CONFIG_WHY_CAP])
 {
@@ -371,6 +388,8 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 		return proxy_parse(key, text, config, why);
 	case CONFIG_WAYS:
 		return ways_parse(key, text, config, why);
+	case CONFIG_LINES:
+		return lines_parse(text, config, why);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
 	case CONFIG_RATE:
@@ -416,6 +435,8 @@ const char *config_value_format(const struct config_key *key, const struct node_
 		return text;
 	case CONFIG_WAYS:
 		return mesh_ways_format((const void *)((const char *)config + key->off), text);
+	case CONFIG_LINES:
+		return tcp_line_text_format(&config->tcp, text, CONFIG_VALUE_CAP);
 	default:
 		number = number_get(key, config);
 	}
@@ -455,6 +476,8 @@ const char *config_range_format(const struct config_key *key, char text[static C
 		return "http://ADDRESS:PORT";
 	case CONFIG_WAYS:
 		return "quic, quic6, quic4, tcp, tcp6, tcp4, relay, websocket in an order, or none";
+	case CONFIG_LINES:
+		return "up to 4 of PATH[:BAUD][@KEY], separated by commas";
 	case CONFIG_CHOICE:
 		snprintf(text, CONFIG_WHY_CAP, "one of: %s", key->choices);
 		return text;

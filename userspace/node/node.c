@@ -139,6 +139,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.stun_ask = node_stun_ask,
 		.on_sample = node_on_sample,
 		.on_passed = node_on_passed,
+		.on_line = node_on_line,
 		.handover = node->threads->handover,
 		.cid_epoch = node->threads->cid_epoch,
 		.on_path = node_on_path,

@@ -322,6 +322,7 @@ struct blobs_event;
 struct mesh_failure;
 struct mesh_peer_info;
 void node_on_content(void *ctx, const struct blobs_event *event);
+void node_on_line(void *ctx, const char *path, int err);
 void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 void node_on_sent(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t len);
 void node_on_moved(void *ctx, const uint8_t *key, const struct addr *remote);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events of blobs/ and mesh/, for the rooms that want to know. Home worker. */
+#include <errno.h>
+
 #include "api/events/events.h"
+#include "base/log.h"
 #include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
@@ -89,4 +92,15 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	}
 	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home->now_ns);
 	api_tell_session(node->api, peer, is_up);
+}
+
+void node_on_line(void *ctx, const char *path, int err)
+{
+	(void)ctx;
+	if (err < 0)
+		log_warn("line %s: %s; it is tried again every 5 s", path,
+			 err == -ENOTTY ? "no terminal and no other device of characters"
+					: weft_err_text(err));
+	else
+		log_info("line %s: open", path);
 }

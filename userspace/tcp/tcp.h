@@ -36,6 +36,16 @@ struct random;
 struct tcp_engine;
 struct tcp_conn;
 
+/* A line: a serial port, or another device that carries bytes both ways. */
+#define TCP_LINES_MAX	  4
+#define TCP_LINE_PATH_CAP 256
+struct tcp_line_config {
+	char path[TCP_LINE_PATH_CAP];
+	uint32_t baud; /* 0: as the device is set */
+	bool has_key;  /* of the other end, which is then dialled; else any may come */
+	uint8_t key[TRANSPORT_KEY_LEN];
+};
+
 struct tcp_config {
 	bool is_on;		   /* dialled, and listened for */
 	uint16_t port;		   /* 0: one above QUIC's */
@@ -51,6 +61,8 @@ struct tcp_config {
 	size_t heap_cap;	 /* bytes for copies of what waits to be sent */
 	uint32_t dgram_cap;	 /* datagrams of relay flows that wait, in all */
 	struct addr proxy; /* an HTTP proxy that the Internet is dialled through; ADDR_NONE: none */
+	struct tcp_line_config lines[TCP_LINES_MAX];
+	unsigned line_cnt;
 };
 void tcp_config_defaults(struct tcp_config *config);
 /* tcp_config_link_cap: links that an engine may have at once. */
@@ -106,6 +118,12 @@ struct tcp_stats {
 	uint64_t heap_cap;
 	struct fair_view conns, handshakes;
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
+};
+
+/* Counters of lines (line/). */
+struct tcp_line_stats {
+#define FIGURE FIGURE_FIELD
+#include "tcp/line_counters.def"
 };
 
 /*
@@ -175,6 +193,8 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 void tcp_engine_free(struct tcp_engine *engine);
 /* tcp_engine_set_links: before the first dial and the first accept. Borrowed. */
 void tcp_engine_set_links(struct tcp_engine *engine, struct tcp_links *links);
+/* tcp_engine_set_lines: the links of lines, whose addresses are addr_of_line's; none without. */
+void tcp_engine_set_lines(struct tcp_engine *engine, struct tcp_links *lines);
 /* tcp_engine_transport: the engine as what mesh/ speaks over. */
 struct transport *tcp_engine_transport(struct tcp_engine *engine);
 
@@ -182,6 +202,8 @@ struct transport *tcp_engine_transport(struct tcp_engine *engine);
 struct tcp_conn *tcp_engine_accept(struct tcp_engine *engine, struct tcp_link *link,
 				   const struct addr *local, const struct addr *remote,
 				   uint64_t now_ns);
+/* tcp_engine_expect: the peer that was just accepted is to prove key, or the connection ends. */
+void tcp_engine_expect(struct tcp_conn *conn, const uint8_t key[static TRANSPORT_KEY_LEN]);
 /* tcp_engine_connected: a dial reached its peer; local is this end. */
 void tcp_engine_connected(struct tcp_conn *conn, const struct addr *local, uint64_t now_ns);
 /*

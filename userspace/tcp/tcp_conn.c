@@ -15,6 +15,7 @@
 /* Streams of the side that dialled have odd numbers. */
 #define DIALLER_FIRST_ID 1
 #define PEER_FIRST_ID	 2
+#define NARROW_PATIENCE	 6
 
 struct tcp_conn *tcp_conn_of(const struct transport_conn *transport)
 {
@@ -33,6 +34,14 @@ void tcp_conn_want_write(struct tcp_conn *conn)
 	conn->is_ready = true;
 }
 
+/* A handshake is 2 kB both ways: 17 s at 1,200 baud. */
+static uint64_t handshake_ns(const struct tcp_conn *conn)
+{
+	uint64_t timeout_ns = conn->engine->config.handshake_timeout_ns;
+
+	return conn->is_narrow ? NARROW_PATIENCE * timeout_ns : timeout_ns;
+}
+
 static uint64_t conn_next_ns(const struct tcp_conn *conn)
 {
 	const struct tcp_config *config = &conn->engine->config;
@@ -44,7 +53,7 @@ static uint64_t conn_next_ns(const struct tcp_conn *conn)
 	    config->handshake_timeout_ns > TCP_PROXY_ANSWER_NS)
 		return conn->began_ns + TCP_PROXY_ANSWER_NS;
 	if (conn->state != TCP_CONN_OPEN)
-		return conn->began_ns + config->handshake_timeout_ns;
+		return conn->began_ns + handshake_ns(conn);
 	if (!list_is_empty(&conn->records) && conn->wrote_ns + config->idle_timeout_ns < next_ns)
 		next_ns = conn->wrote_ns + config->idle_timeout_ns;
 	if (!config->keepalive_ns)
@@ -101,7 +110,7 @@ static struct transport_close dial_end(struct tcp_conn *conn)
 	struct transport_close end = {.err = WEFT_EUNREACHABLE};
 
 	if (conn->is_proxied) {
-		end.code = engine->links->ops->proxy_fault(conn->link);
+		end.code = conn->links->ops->proxy_fault(conn->link);
 		proxy_failed(engine, (unsigned)end.code);
 	}
 	return end;
@@ -142,7 +151,10 @@ static struct tcp_conn *conn_new(struct tcp_engine *engine, const struct addr *r
 	conn->engine = engine;
 	list_init(&conn->linger_link);
 	conn->remote = *remote;
-	conn->remote.transport = ADDR_TCP;
+	conn->is_narrow = addr_is_line(remote);
+	if (!conn->is_narrow)
+		conn->remote.transport = ADDR_TCP;
+	conn->links = conn->is_narrow ? engine->lines : engine->links;
 	conn->began_ns = conn->heard_ns = conn->wrote_ns = engine->now_ns;
 	list_init(&conn->streams);
 	list_init(&conn->starting);
@@ -160,7 +172,7 @@ int tcp_conn_dial(struct tcp_engine *engine, const struct transport_dial *dial,
 	struct tcp_conn *conn;
 	int err;
 
-	if (!engine->links)
+	if (!(addr_is_line(&dial->remote) ? engine->lines : engine->links))
 		return WEFT_EREFUSED;
 	conn = conn_new(engine, &dial->remote);
 	if (!conn)
@@ -175,11 +187,11 @@ int tcp_conn_dial(struct tcp_engine *engine, const struct transport_dial *dial,
 		pool_release(&engine->conns, conn);
 		return WEFT_EFULL;
 	}
-	conn->is_proxied = engine->links->ops->proxy_fault &&
+	conn->is_proxied = conn->links->ops->proxy_fault &&
 			   engine->config.proxy.family != ADDR_NONE &&
 			   tcp_proxy_serves(&dial->remote);
 	engine->stats.proxied_cnt += conn->is_proxied;
-	err = engine->links->ops->dial(engine->links, conn, &dial->remote, &conn->link);
+	err = conn->links->ops->dial(conn->links, conn, &dial->remote, &conn->link);
 	if (err < 0) {
 		if (conn->is_proxied)
 			proxy_failed(engine, TCP_PROXY_ABSENT);
@@ -263,6 +275,12 @@ void tcp_engine_connected(struct tcp_conn *conn, const struct addr *local, uint6
 		tcp_conn_shut(conn, &full, false);
 	else if (tcp_handshake_step(conn))
 		tcp_conn_want_write(conn);
+}
+
+void tcp_engine_expect(struct tcp_conn *conn, const uint8_t key[static TRANSPORT_KEY_LEN])
+{
+	conn->is_expected = true;
+	memcpy(conn->peer_key, key, TRANSPORT_KEY_LEN);
 }
 
 bool tcp_engine_wants(const struct tcp_conn *conn)

@@ -37,7 +37,7 @@ void tcp_conn_release(struct tcp_conn *conn)
 	struct tcp_engine *engine = conn->engine;
 
 	if (conn->link)
-		engine->links->ops->close(conn->link, !conn->is_shut);
+		conn->links->ops->close(conn->link, !conn->is_shut);
 	timer_cancel(&engine->wheel, &conn->timer);
 	if (conn->is_ready)
 		list_unlink(&conn->ready_link);

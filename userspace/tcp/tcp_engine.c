@@ -184,6 +184,11 @@ void tcp_engine_set_links(struct tcp_engine *engine, struct tcp_links *links)
 	engine->links = links;
 }
 
+void tcp_engine_set_lines(struct tcp_engine *engine, struct tcp_links *lines)
+{
+	engine->lines = lines;
+}
+
 struct transport *tcp_engine_transport(struct tcp_engine *engine)
 {
 	return &engine->transport;
@@ -201,7 +206,7 @@ static void conn_linger_on(struct tcp_conn *conn)
 	if (conn->is_shut || !list_is_empty(&conn->records))
 		return;
 	conn->is_shut = true;
-	conn->engine->links->ops->shut(conn->link);
+	conn->links->ops->shut(conn->link);
 }
 
 static void conn_flush(struct tcp_conn *conn)

@@ -124,8 +124,8 @@ static bool conn_pass(struct tcp_conn *conn)
 	if (tcp_output_write(conn) == TCP_WRITTEN_GONE)
 		return false;
 	if (list_is_empty(&conn->records) && conn->in_len <= TCP_PASSED_UNREAD_MAX &&
-	    engine->links->ops->release)
-		passed.fd = engine->links->ops->release(conn->link);
+	    conn->links->ops->release)
+		passed.fd = conn->links->ops->release(conn->link);
 	if (passed.fd < 0) {
 		engine->stats.refused_full_cnt++;
 		return conn_end(conn, WEFT_EREFUSED, false);
@@ -154,8 +154,9 @@ static bool handshake_completed(struct tcp_conn *conn)
 	struct tcp_engine *engine = conn->engine;
 
 	conn->has_actual_key = tls_peer_key(conn->ssl, conn->actual_key);
-	if (conn->is_dialler && (!conn->has_actual_key || memcmp(conn->actual_key, conn->peer_key,
-								 TRANSPORT_KEY_LEN) != 0)) {
+	if ((conn->is_dialler || conn->is_expected) &&
+	    (!conn->has_actual_key ||
+	     memcmp(conn->actual_key, conn->peer_key, TRANSPORT_KEY_LEN) != 0)) {
 		tcp_output_drop(conn);
 		return conn_end(conn, WEFT_EWRONGKEY, false);
 	}

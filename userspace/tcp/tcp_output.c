@@ -12,6 +12,11 @@
 
 /* Records that one connection writes before the others have theirs: 1 MiB. */
 #define WRITE_RECORDS_MAX 64
+/*
+ * Bytes of frames that wait before a line. A heartbeat and the start of another answer come behind so
+ * many: 1 s at 9,600 baud.
+ */
+#define NARROW_LEN 1024
 
 /* --- TLS's view of the connection (bio(7)) --- */
 
@@ -237,17 +242,17 @@ static bool has_data(const struct tcp_conn *conn)
 bool tcp_output_fill(struct tcp_conn *conn)
 {
 	struct tcp_engine *engine = conn->engine;
-	struct writer w = writer_of(engine->plain, TCP_FRAME_RECORD_LEN);
+	size_t cap = conn->is_narrow ? NARROW_LEN : TCP_FRAME_RECORD_LEN;
+	unsigned full_cnt = conn->is_narrow ? 1 : TCP_RECORDS_FULL;
+	struct writer w = writer_of(engine->plain, cap);
 	size_t written_len;
 
-	if (conn->state != TCP_CONN_OPEN || conn->record_cnt >= TCP_RECORDS_FULL)
+	if (conn->state != TCP_CONN_OPEN || conn->record_cnt >= full_cnt)
 		return false;
 	fill_conn_frames(conn, &w);
 	fill_due(conn, &w);
 	/* Half of a record each while both wait. */
-	tcp_dgram_fill(conn, &w,
-		       engine->plain +
-			       (has_data(conn) ? TCP_FRAME_RECORD_LEN / 2 : TCP_FRAME_RECORD_LEN));
+	tcp_dgram_fill(conn, &w, engine->plain + (has_data(conn) ? cap / 2 : cap));
 	fill_data(conn, &w);
 	if (!writer_len(&w))
 		return false;
@@ -322,8 +327,7 @@ enum tcp_written tcp_output_write(struct tcp_conn *conn)
 		if (conn->is_blocked || list_is_empty(&conn->records))
 			return TCP_WRITTEN_QUIET;
 		record_cnt += conn->record_cnt;
-		len = conn->engine->links->ops->write(conn->link, pieces,
-						      records_list(conn, pieces));
+		len = conn->links->ops->write(conn->link, pieces, records_list(conn, pieces));
 		if (len < 0) {
 			tcp_conn_lost(conn);
 			return TCP_WRITTEN_GONE;

@@ -104,6 +104,7 @@ struct tcp_conn {
 	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct tcp_engine *engine;
 	enum tcp_conn_state state;
+	struct tcp_links *links;
 	struct tcp_link *link;
 	SSL *ssl; /* NULL: not connected yet, or no word has come */
 	struct timer timer;
@@ -132,7 +133,9 @@ struct tcp_conn {
 	size_t copied_len;		 /* of the heap */
 	uint8_t pong[TCP_FRAME_PING_LEN];
 	bool is_pong_due, is_ping_due;
-	bool is_proxied; /* dialled through the proxy */
+	bool is_proxied;  /* dialled through the proxy */
+	bool is_expected; /* accepted, and only of peer_key */
+	bool is_narrow;	  /* on a line: little is on its way at once */
 	bool is_dialler, is_shaking, is_ready, is_announced, is_resumed;
 	bool is_blocked;    /* the link takes nothing now */
 	bool is_start_next; /* which list has the next frame when both have streams */
@@ -160,7 +163,7 @@ struct tcp_engine {
 	struct tcp_config config;
 	const struct transport_events *events;
 	void *ctx;
-	struct tcp_links *links;
+	struct tcp_links *links, *lines; /* NULL: none */
 	bool (*refuses)(void *ctx, const struct addr *remote);
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *refuses_ctx;

@@ -238,7 +238,7 @@ uint64_t tcp_stream_acked(struct tcp_stream *stream)
 
 	if (!stream->is_marked || stream->is_gone || !conn->link)
 		return stream->acked_len;
-	conn->engine->links->ops->figures(conn->link, &figures);
+	conn->links->ops->figures(conn->link, &figures);
 	/* The mark is an upper bound; with nothing left to send the whole of it is through. */
 	if (figures.acked_len < stream->mark_at && figures.acked_len < conn->tls_len)
 		return stream->acked_len;
@@ -359,7 +359,7 @@ static void window_grow(struct tcp_stream *stream)
 
 	if (stream->window_len >= engine->config.window_len_max)
 		return;
-	engine->links->ops->figures(stream->conn->link, &figures);
+	stream->conn->links->ops->figures(stream->conn->link, &figures);
 	if (engine->now_ns - stream->credit_ns > GROW_RTTS * figures.rtt_ns)
 		return;
 	if (more > engine->config.window_len_max - stream->window_len)

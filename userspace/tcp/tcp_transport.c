@@ -128,7 +128,7 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 	info.is_dialler = conn->is_dialler;
 	info.is_resumed = conn->is_resumed;
 	if (conn->link)
-		conn->engine->links->ops->figures(conn->link, &figures);
+		conn->links->ops->figures(conn->link, &figures);
 	info.rtt_ns = figures.rtt_ns;
 	info.sent_len = conn->sent_len;
 	info.received_len = conn->received_len + figures.heard_cnt * SEGMENT_HEAD_LEN;

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "firewall/ingress.h"
 #include "mesh/mesh.h"
+#include "quic/quic.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_sockets.h"
 #include "tcp_legs.h"
@@ -16,9 +17,12 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 		   struct transport_conn **out_conn)
 {
 	const struct carriers *carriers = (const struct carriers *)transport;
-	struct transport *carrier =
-		dial->remote.transport == ADDR_TCP ? carriers->tcp : carriers->quic;
+	struct transport *carrier = carriers->quic;
 
+	if (addr_is_line(&dial->remote))
+		carrier = carriers->line;
+	else if (dial->remote.transport == ADDR_TCP)
+		carrier = carriers->tcp;
 	if (dial->remote.transport == ADDR_TCP && carriers->is_held)
 		return WEFT_EUNREACHABLE;
 	return carrier ? carrier->ops->dial(carrier, dial, now_ns, out_conn) : WEFT_EREFUSED;
@@ -94,10 +98,17 @@ static const struct transport_ops carriers_ops = {
 	.probe = op_probe,
 };
 
-struct transport *worker_carriers_init(struct carriers *carriers, struct transport *quic,
-				       struct transport *tcp)
+struct transport *worker_carriers_init(struct worker *worker, const struct tcp_config *config)
 {
-	*carriers = (struct carriers){.transport = {&carriers_ops}, .quic = quic, .tcp = tcp};
+	struct carriers *carriers = &worker->carriers;
+	struct transport *tcp = worker->tcp ? tcp_engine_transport(worker->tcp) : NULL;
+
+	*carriers = (struct carriers){
+		.transport = {&carriers_ops},
+		.quic = quic_engine_transport(worker->quic),
+		.tcp = config->is_on ? tcp : NULL,
+		.line = config->line_cnt ? tcp : NULL,
+	};
 	return &carriers->transport;
 }
 
@@ -155,7 +166,7 @@ int worker_carriers_listen(struct worker *worker, const struct worker_params *pa
 		.proxy_user = params->config->proxy_user,
 	};
 
-	if (!worker->tcp)
+	if (!worker->tcp || !params->config->tcp->is_on)
 		return 0;
 	snprintf(what, WORKER_WHAT_CAP, "sockets of TCP");
 	for (unsigned i = 0; i < worker->bound_cnt && i < TCP_LISTEN_MAX && listens; i++)

@@ -5,23 +5,24 @@
 #include "base/fair/fair.h"
 #include "base/transport.h"
 
+struct tcp_config;
 struct worker;
 struct worker_params;
 
 /*
- * The two carriers of a worker as one transport for its mesh. A dial goes to the carrier that the
+ * The carriers of a worker as one transport for its mesh. A dial goes to the carrier that the
  * address names, and every other call to the one that made the connection or stream.
  */
 struct carriers {
 	struct transport transport; /* first: the mesh's pointer is this one */
 	struct transport *quic;
-	struct transport *tcp; /* NULL: none */
+	struct transport *tcp;	/* NULL: none */
+	struct transport *line; /* tcp's engine, where this node has lines; else NULL */
 	bool is_held; /* a device has no link: what asked for it would delay all behind it */
 };
 
-/* worker_carriers_init: both are borrowed. Returns what the mesh speaks over. */
-struct transport *worker_carriers_init(struct carriers *carriers, struct transport *quic,
-				       struct transport *tcp);
+/* worker_carriers_init: of worker's engines. Returns what the mesh speaks over. */
+struct transport *worker_carriers_init(struct worker *worker, const struct tcp_config *config);
 
 /* worker_carriers_key_class: what a key is to the worker ctx, for shares of its tables. */
 enum fair_class worker_carriers_key_class(void *ctx, const uint8_t *key);

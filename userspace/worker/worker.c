@@ -12,6 +12,7 @@
  *	worker_content_ops       -> content  (given by node)
  */
 #include "worker.h"
+#include "worker_lines.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -278,13 +279,11 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
 	worker_push_keys(worker);
-	if (!params->is_simulated && params->config->tcp->is_on &&
+	if (!params->is_simulated &&
+	    (params->config->tcp->is_on || (!worker->idx && params->config->tcp->line_cnt)) &&
 	    (err = worker_carriers_open_tcp(worker, params, what)) < 0)
 		return err;
-	mesh_set_transport(
-		worker->mesh,
-		worker_carriers_init(&worker->carriers, quic_engine_transport(worker->quic),
-				     worker->tcp ? tcp_engine_transport(worker->tcp) : NULL));
+	mesh_set_transport(worker->mesh, worker_carriers_init(worker, params->config->tcp));
 	return 0;
 }
 
@@ -309,7 +308,8 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 
 	snprintf(what, WORKER_WHAT_CAP, "event loop");
 	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES + SIDE_PORT_CAP +
-				      (worker->tcp ? tcp_config_link_cap(params->config->tcp) : 0),
+				      (worker->tcp ? tcp_config_link_cap(params->config->tcp) : 0) +
+				      params->config->tcp->line_cnt,
 			      &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
@@ -321,7 +321,9 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	if ((err = worker_watch(worker, &worker->content_watch,
 				worker->content_ops->fd(worker->content))) < 0)
 		return err;
-	return worker_carriers_listen(worker, params, what);
+	if ((err = worker_carriers_listen(worker, params, what)) < 0)
+		return err;
+	return worker_lines_open(worker, params, what);
 }
 
 int worker_open(struct worker *worker, const struct worker_params *params, char *what)
@@ -359,6 +361,7 @@ void worker_close(struct worker *worker)
 	quic_engine_free(worker->quic);
 	tcp_engine_free(worker->tcp);
 	tcp_sockets_close(worker->sockets);
+	worker_lines_close(worker->lines);
 	firewall_ingress_free(worker->ingress);
 	net_xdp_worker_free(worker->xdp_worker);
 	packet_tx_close(worker->tx);

@@ -43,6 +43,7 @@ struct tcp_config;
 struct tcp_engine;
 struct tcp_passed;
 struct tcp_sockets;
+struct worker_lines;
 struct random;
 struct store;
 struct weft_sample;
@@ -151,6 +152,7 @@ struct worker {
 	struct quic_engine *quic;
 	struct tcp_engine *tcp;	     /* NULL: simulated, or switched off */
 	struct tcp_sockets *sockets; /* tcp's */
+	struct worker_lines *lines;  /* home's, of tcp; NULL: none */
 	struct carriers carriers;    /* quic and tcp, for mesh */
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
@@ -211,6 +213,8 @@ struct worker_params {
 	void (*on_path)(void *ctx, const struct addr *remote);
 	/* A TLS connection of HTTP, which it takes. Home's thread. */
 	void (*on_passed)(void *ctx, const struct tcp_passed *passed);
+	/* The device of a line is there (err 0), or failed by err (-errno). Home; may be NULL. */
+	void (*on_line)(void *ctx, const char *path, int err);
 	/* Some of the datagrams that the ingress dropped; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;

@@ -6,6 +6,7 @@
 #include "base/monotonic.h"
 #include "net/udp/handover.h"
 #include "firewall/ingress.h"
+#include "worker_lines.h"
 
 static void queues_read(const struct worker *worker, struct worker_figures *figures)
 {
@@ -42,6 +43,7 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	if (worker->tcp)
 		tcp_engine_stats(worker->tcp, &out_figures->tcp);
+	worker_lines_stats(worker->lines, &out_figures->line);
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	if (worker->ingress)
 		memcpy(out_figures->judged, firewall_ingress_counters(worker->ingress),

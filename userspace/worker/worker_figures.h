@@ -29,6 +29,7 @@ struct worker_figures {
 #include "worker/worker_counters.def"
 	struct quic_stats quic;
 	struct tcp_stats tcp;
+	struct tcp_line_stats line;
 	struct mesh_stats mesh;
 	struct stream_relay_stats worker_streams; /* between it and home */
 	struct packet_counters rx, tx;		  /* of its kernel sockets */

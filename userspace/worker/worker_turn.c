@@ -21,6 +21,7 @@
 #include "tcp/tcp.h"
 #include "tcp_legs.h"
 #include "worker.h"
+#include "worker_lines.h"
 
 /* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
 #define SOCKET_BURSTS_MAX 64
@@ -239,6 +240,7 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	quic_engine_expire(worker->quic, now_ns);
 	if (worker->tcp)
 		tcp_engine_expire(worker->tcp, now_ns);
+	worker_lines_expire(worker->lines, now_ns);
 	if (worker->krpc)
 		worker->krpc->expire(worker->krpc_ctx, now_ns);
 	worker_flush(worker, now_ns);
@@ -256,6 +258,8 @@ uint64_t worker_next_ns(const struct worker *worker)
 		next_ns = dht_ns;
 	if (worker->tcp && tcp_engine_next_ns(worker->tcp) < next_ns)
 		next_ns = tcp_engine_next_ns(worker->tcp);
+	if (worker_lines_next_ns(worker->lines) < next_ns)
+		next_ns = worker_lines_next_ns(worker->lines);
 	/* Without threads, jobs run in the next turn. */
 	if (worker->is_simulated &&
 	    (jobs_in_flight(worker->jobs) || worker->content_ops->is_busy(worker->content)))

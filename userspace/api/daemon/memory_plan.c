@@ -68,7 +68,9 @@ unsigned api_memory_plan(const struct node_config *config,
 		{"TLS of open connections (quic.conn_cap)",
 		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, MEMORY_UNTOLD},
 		{"TCP connections and streams (tcp.conn_cap, tcp.heap)",
-		 config->tcp.is_on ? workers * tcp_config_footprint(&config->tcp) : 0,
+		 config->tcp.is_on || config->tcp.line_cnt
+			 ? workers * tcp_config_footprint(&config->tcp)
+			 : 0,
 		 MEMORY_UNTOLD},
 		{"chunk buffers and tables of serving (content.chunk_buffers)",
 		 workers * blobs_serve_footprint(config->content.chunk_buffer_cnt), MEMORY_UNTOLD},

@@ -50,8 +50,8 @@ static struct mesh_neighbour session_describe(const struct mesh_session *session
 	if (session->peer)
 		neighbour = entry_describe(session->peer);
 	memcpy(neighbour.key, session->key, sizeof(neighbour.key));
-	/* A label is no address for others: what is known from before stays. */
-	if (!addr_is_relayed(&session->remote)) {
+	/* A label or a line is no address for others: what is known from before stays. */
+	if (!addr_is_relayed(&session->remote) && !addr_is_line(&session->remote)) {
 		neighbour.is_proved =
 			(session->is_dialler && !session->has_moved) ||
 			(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));

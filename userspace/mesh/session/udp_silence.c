@@ -105,7 +105,8 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
 {
 	bool is_quic_kept = kept->family != ADDR_NONE && kept->transport == ADDR_UDP;
 
-	if (addr_is_relayed(addr))
+	/* Neither means anything elsewhere, or after the configuration has changed. */
+	if (addr_is_relayed(addr) || addr_is_line(addr))
 		return;
 	if (addr->transport == ADDR_UDP || (is_dialler && !is_quic_kept))
 		*kept = *addr;

@@ -40,6 +40,8 @@ enum mesh_way mesh_way_of(const struct addr *addr)
 {
 	if (addr_is_relayed(addr))
 		return addr->port == ADDR_RELAY_WEB_PORT ? MESH_WAY_WEBSOCKET : MESH_WAY_RELAY;
+	if (addr_is_line(addr))
+		return MESH_WAY_LINE;
 	if (addr->transport == ADDR_TCP)
 		return addr->family == ADDR_IPV6 ? MESH_WAY_TCP6 : MESH_WAY_TCP4;
 	return addr->family == ADDR_IPV6 ? MESH_WAY_QUIC6 : MESH_WAY_QUIC4;
@@ -47,10 +49,11 @@ enum mesh_way mesh_way_of(const struct addr *addr)
 
 const char *mesh_way_name(enum mesh_way way)
 {
-	static const char *const names[MESH_WAY_CNT] = {
+	static const char *const names[] = {
 		[MESH_WAY_QUIC4] = "quic4", [MESH_WAY_QUIC6] = "quic6",
 		[MESH_WAY_TCP4] = "tcp4",   [MESH_WAY_TCP6] = "tcp6",
 		[MESH_WAY_RELAY] = "relay", [MESH_WAY_WEBSOCKET] = "websocket",
+		[MESH_WAY_LINE] = "line",
 	};
 
 	return names[way];
@@ -59,6 +62,8 @@ const char *mesh_way_name(enum mesh_way way)
 unsigned mesh_ways_rank(const struct mesh_ways ways[static MESH_NETWORK_CNT],
 			const struct addr *addr)
 {
+	if (addr_is_line(addr))
+		return MESH_WAY_CNT + 1;
 	return ways[mesh_network_of(addr)].ranks[mesh_way_of(addr)];
 }
 

@@ -30,6 +30,8 @@ enum mesh_way {
 	MESH_WAY_RELAY,	    /* through a flow of a relay */
 	MESH_WAY_WEBSOCKET, /* through a relay over WebSocket */
 	MESH_WAY_CNT,
+	MESH_WAY_LINE =
+		MESH_WAY_CNT, /* over a line: no policy names it, what is configured is dialled */
 };
 
 /* The policy of one network: ranks from 1 on, 0: not dialled. */
@@ -44,7 +46,7 @@ const char *mesh_network_name(enum mesh_network network);
 enum mesh_way mesh_way_of(const struct addr *addr);
 const char *mesh_way_name(enum mesh_way way);
 
-/* mesh_ways_rank: that of addr by the policies of all networks; 0: it is not to be dialled. */
+/* mesh_ways_rank: that of addr by the policies of all networks; 0: it is not to be dialled. A line is last. */
 unsigned mesh_ways_rank(const struct mesh_ways ways[static MESH_NETWORK_CNT],
 			const struct addr *addr);
 
