@@ -150,6 +150,11 @@ void deposits_session_up(struct deposits *deposits, const uint8_t key[static MES
 
 /* --- figures --- */
 
+bool deposits_is_store(const struct deposits *deposits)
+{
+	return deposits->params.config.is_store;
+}
+
 void deposits_stats(const struct deposits *deposits, struct deposits_stats *out_stats)
 {
 	*out_stats = deposits->stats;

@@ -231,6 +231,8 @@ int deposits_choose(struct deposits *deposits, uint8_t out_key[static MESH_KEY_L
 
 /* --- figures --- */
 
+/* deposits_is_store: this node keeps deposits of others. */
+bool deposits_is_store(const struct deposits *deposits);
 /* deposits_each_out walks the outbox, in no order; fn calls no function of deposits. */
 void deposits_each_out(const struct deposits *deposits,
 		       void (*fn)(void *arg, const struct deposit_progress *progress,

@@ -131,6 +131,12 @@ const struct command commands_of_offers[] = {
 	"weft endorse trusted", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_ENDORSERS, .parts = { SHOW_TABLE(list_endorsers, endorsers, endorser_list,
 	  "No node is trusted: weft endorse trust NODE has its endorsements count.") } } },
+{ "deposits", "list", "", "list the sealed messages of this node that their recipients do not have yet", NULL,
+	"weft deposits list", NULL, 0, 0, { { 0 } },
+	.call = { API_LIST_DEPOSITS, .parts = { SHOW_TABLE(list_deposits, deposits, deposit_list, "no deposit is on its way") } } },
+{ "deposits", "status", "", "show what this node keeps for nodes that are away, and what became of its own", NULL,
+	"weft deposits status", NULL, 0, 0, { { 0 } },
+	.call = { API_SHOW_DEPOSITS, .parts = { SHOW_FIELDS(show_deposits, room, deposit_room_show) } } },
 { .table = commands_of_node },
 };
 /* clang-format on */

@@ -187,6 +187,13 @@ static bool read_relay_asks(const struct api *api, struct fair_view *out)
 	return api->relay_broker;
 }
 
+static bool read_deposits(const struct api *api, struct fair_view *out)
+{
+	if (api->deposits)
+		deposits_view(api->deposits, out);
+	return api->deposits;
+}
+
 static bool read_relay_messages(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_messages)
@@ -266,6 +273,7 @@ static const struct pool_row {
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
 	{read_relay_messages, NULL},
+	{read_deposits, NULL},
 	{read_relay_slots, NULL},
 	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},
