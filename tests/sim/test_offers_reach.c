@@ -459,6 +459,17 @@ static bool lies_near(uint32_t number, unsigned from)
 	return false;
 }
 
+/* A node may have no session, where another part has all that it would have. */
+static bool may_ask(const struct place *place)
+{
+	if (place->role != HONEST || !place->node->is_up)
+		return false;
+	for (unsigned i = 0; i < place->neighbour_cnt; i++)
+		if (places[place->neighbours[i]].node->is_up)
+			return true;
+	return false;
+}
+
 /* Returns the share of pairs that were answered, in percent. */
 static double ask_all(const char *what)
 {
@@ -468,7 +479,7 @@ static double ask_all(const char *what)
 	for (unsigned n = 0; n < QUERIES; n++) {
 		unsigned from = any_place(), class = n % CLASSES;
 
-		while (places[from].role != HONEST || !places[from].node->is_up)
+		while (!may_ask(&places[from]))
 			from = any_place();
 		hops_count(from);
 		ask(from, class);
