@@ -34,7 +34,7 @@ void tcp_conn_want_write(struct tcp_conn *conn)
 	conn->is_ready = true;
 }
 
-/* A handshake is 2 kB both ways: 17 s at 1,200 baud. */
+/* A handshake is 1 kB both ways: 13 s at 600 baud. */
 static uint64_t handshake_ns(const struct tcp_conn *conn)
 {
 	uint64_t timeout_ns = conn->engine->config.handshake_timeout_ns;
