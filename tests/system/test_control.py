@@ -244,13 +244,16 @@ def test_every_pool_that_unknown_peers_take_from_is_shown(lab):
                  "mesh.medium_buffers", "mesh.large_buffers", "calls with chunk buffers",
                  "calls with manifest buffers", "calls waiting for chunk buffers",
                  "calls waiting for manifest buffers", "questions which contents are here",
-                 "range proofs in work", "overlay nodes that did not answer"):
+                 "range proofs in work", "overlay nodes that did not answer", "service offers",
+                 "tokens of queries", "endorsements", "service capabilities"):
         check_eq(pools.get(name), ["unknown", "known", "useful", "chosen"], name)
     check("control.client_cap" in pools, pools)
     check_eq(pools.get("service.processes"), ["peers", "programs"], pools)
     limits = {row["name"]: row for row in shown["limits"]}
     check_eq(limits["manifest buffers"]["limit"], 8, "manifest buffers")
     check_eq(limits["service.processes"]["limit"], 32, "programs")
+    check_eq(limits["endorsers that are trusted"]["limit"], 256, "endorsers")
+    check_eq(limits["offers: messages on their way to neighbours"]["limit"], 1024, "messages of offers")
     check_eq({row["reason"] for row in shown["drops"]},
              {"initial-limit", "replayed-id", "krpc-limit", "krpc-flood", "krpc-budget",
               "stun-limit", "stun-flood", "stun-budget", "probe-limit", "answer-limit"}, "limits of the driver")

@@ -463,6 +463,19 @@ static void sharing_add(const struct limit_listing *limits, const struct sharing
 	ROWS_ADD(limits, rows);
 }
 
+static void offers_add(const struct limit_listing *limits, const struct spread_config *config,
+		       const struct figures *f)
+{
+	const struct limit_row rows[] = {
+		{"offers: messages on their way to neighbours", COUNT, config->send_cap,
+		 f->offers_spread.send_cnt, NOT_KEPT, (int64_t)f->offers_spread.full_cnt},
+		{"endorsers that are trusted", COUNT, ENDORSE_TRUST_MAX,
+		 f->offers_endorse.trust_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 static void store_add(const struct limit_listing *limits, const struct store_stats *store)
 {
 	const struct limit_row rows[] = {
@@ -550,6 +563,8 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	streams_add(limits, api);
 	gateway_add(limits, &config->web.gateway, api->web);
 	sharing_add(limits, &config->sharing, api);
+	if (api->offers)
+		offers_add(limits, &config->offers.spread, &f);
 	store_add(limits, &f.store);
 	bans_add(limits, api->bans);
 	control_add(limits, &f.control);

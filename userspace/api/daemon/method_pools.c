@@ -247,6 +247,34 @@ static bool read_relay_web_memory(const struct api *api, struct fair_view *out)
 	return api->relay_web;
 }
 
+static bool read_offers(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_store_fair(offers_store(api->offers), out);
+	return api->offers;
+}
+
+static bool read_offer_queries(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_spread_view(offers_spread(api->offers), out);
+	return api->offers;
+}
+
+static bool read_endorsements(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_endorse_fair(offers_endorse_book(api->offers), out);
+	return api->offers;
+}
+
+static bool read_service_relays(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_relays_fair(offers_service_relays(api->offers), out);
+	return api->offers;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct api *api, struct fair_view *out);
@@ -269,6 +297,10 @@ static const struct pool_row {
 	{read_swarm_peers, NULL},
 	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
+	{read_offers, NULL},
+	{read_offer_queries, NULL},
+	{read_endorsements, NULL},
+	{read_service_relays, NULL},
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/container_of.h"
+#include "base/random.h"
 #include "endorse_state.h"
 
 #define CAP_MIN 64u
@@ -40,6 +41,19 @@ int offers_endorse_open(const struct endorse_params *params, struct endorse_book
 	(void)offers_endorse_settle(book, params->now_s, params->now_ns);
 	*out_book = book;
 	return 0;
+}
+
+size_t offers_endorse_footprint(uint32_t cap)
+{
+	struct random random;
+	struct endorse_book book = {.params = {.random = &random, .cap = cap}};
+	size_t len = 0;
+
+	random_init_seeded(&random, 1);
+	if (arena_open(&book.arena, ARENA_GROWS) == 0 && offers_endorse_lay_out(&book) == 0)
+		len = sizeof(book) + book.arena.used_len;
+	arena_close(&book.arena);
+	return len;
 }
 
 void offers_endorse_close(struct endorse_book *book)

@@ -60,6 +60,7 @@ struct endorse_params {
 	uint32_t cap;		/* endorsements that are kept; at least 64 */
 	uint64_t now_s, now_ns;
 };
+size_t offers_endorse_footprint(uint32_t cap);
 /* offers_endorse_open reads what is durable. 0, WEFT_EFULL, WEFT_ETOOSMALL or -errno. */
 WEFT_MUST_CHECK
 int offers_endorse_open(const struct endorse_params *params, struct endorse_book **out_book);

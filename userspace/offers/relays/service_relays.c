@@ -350,6 +350,23 @@ static int relays_lay_out(struct service_relays *relays)
 	return 0;
 }
 
+size_t offers_relays_footprint(void)
+{
+	struct random random;
+	struct service_relays *relays = calloc(1, sizeof(*relays));
+	size_t len = 0;
+
+	if (!relays)
+		return 0;
+	random_init_seeded(&random, 1);
+	relays->params.random = &random;
+	if (arena_open(&relays->arena, ARENA_GROWS) == 0 && relays_lay_out(relays) == 0)
+		len = sizeof(*relays) + relays->arena.used_len;
+	arena_close(&relays->arena);
+	free(relays);
+	return len;
+}
+
 int offers_relays_new(const struct service_relays_params *params,
 		      struct service_relays **out_relays)
 {
@@ -438,4 +455,9 @@ void offers_relays_stats(const struct service_relays *relays,
 {
 	*out_stats = relays->stats;
 	out_stats->peer_cnt = relays->peers.used_cnt;
+}
+
+void offers_relays_fair(const struct service_relays *relays, struct fair_view *out_view)
+{
+	fair_read(&relays->places.fair, out_view);
 }

@@ -52,6 +52,7 @@ struct service_relays_params {
 	void *ctx;
 	uint64_t now_ns;
 };
+size_t offers_relays_footprint(void);
 /* offers_relays_new: 0, -ENOMEM, WEFT_EFULL, or of mesh_ops.handle. offers_relays_free: or NULL. */
 WEFT_MUST_CHECK
 int offers_relays_new(const struct service_relays_params *params,
@@ -87,5 +88,6 @@ struct service_relays_stats {
 };
 void offers_relays_stats(const struct service_relays *relays,
 			 struct service_relays_stats *out_stats);
+void offers_relays_fair(const struct service_relays *relays, struct fair_view *out_view);
 
 #endif
