@@ -179,6 +179,32 @@ def test_completion_offers_objects_verbs_and_options(lab):
     check_eq(offered("sha"), ["share"], "sha")
     check_eq(offered("-s", "/x", "share", "rem"), ["remove"], "share rem")
     check_eq(offered("get", "--ra"), ["--range"], "get --ra")
+    check_eq(offered("offer", "fi"), ["find"], "offer fi")
+
+
+def test_completion_offers_schemas_fields_and_filters_that_the_daemon_knows(lab):
+    node = lab.daemon("a").start()
+    script = subprocess.run([WEFT, "completion", "bash"], check=True, capture_output=True,
+                            text=True).stdout
+    env = {**os.environ, "WEFT_SOCKET": str(node.sock),
+           "PATH": f"{pathlib.Path(WEFT).parent}:{os.environ['PATH']}"}
+
+    def offered(*words):
+        line = " ".join(f"'{word}'" for word in ("weft", *words))
+        done = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=({line})\n"
+                               f"COMP_CWORD={len(words)}\n_weft\necho \"${{COMPREPLY[*]}}\""],
+                              check=True, capture_output=True, text=True, env=env)
+        return done.stdout.split()
+
+    check_eq(offered("offer", "find", "hou"), ["housing"], "a schema")
+    check({"housing", "fapp"} <= set(offered("offer", "publish", "")), "all of them")
+    check_eq(offered("schema", "show", "tut"), ["tutor"], "a schema to look at")
+    check_eq(offered("offer", "find", "housing", "max_r"), ["max_rent="], "a filter")
+    check_eq(offered("offer", "publish", "housing", "ren"), ["rent="], "a field")
+    check_eq(offered("offer", "publish", "housing", "rent", "=", "9", "room_t"), ["room_type="], "behind another")
+    check_eq(offered("offer", "find", "housing", "max_rent", "="), [], "its value is the user's")
+    check_eq(offered("offer", "find", "housing", "--wa"), ["--watch"], "an option")
+    check_eq(offered("offer", "find", "castles", ""), [], "none")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

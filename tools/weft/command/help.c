@@ -190,11 +190,28 @@ static void print_words(const char *object)
 	printf("--json --timeout --help\" ;;\n");
 }
 
+/* Schemas, and the names of a schema's fields or filters, are the daemon's to say. */
+static const char offer_completion[] =
+	"# current word, the one before, index of the object, what is in front of '='\n"
+	"_weft_offer() {\n"
+	"\tlocal words=\n"
+	"\t[[ $1 == -* ]] && return 1\n"
+	"\tif ((COMP_CWORD == $3 + 2)); then\n"
+	"\t\twords=$(weft schema list 2>/dev/null | cut -f1)\n"
+	"\telif ((COMP_CWORD > $3 + 2)) && [[ $4 && $1 != = && $2 != = ]]; then\n"
+	"\t\twords=$(weft schema show \"${COMP_WORDS[$3+2]}\" 2>/dev/null |\n"
+	"\t\t\tawk -F'\\t' -v kind=\"$4\" '$1 == kind { print $2 \"=\" }')\n"
+	"\t\tcompopt -o nospace 2>/dev/null\n"
+	"\tfi\n"
+	"\tCOMPREPLY=($(compgen -W \"$words\" -- \"$1\"))\n"
+	"\t((COMP_CWORD >= $3 + 2))\n"
+	"}\n";
+
 static void help_print_completion(void)
 {
 	const char *before = "";
 
-	printf("# bash completion for weft\n"
+	printf("# bash completion for weft\n%s"
 	       "_weft() {\n"
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	       "\tlocal object= words= i\n"
@@ -209,7 +226,14 @@ static void help_print_completion(void)
 	       "\t-s|--socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\t--to|add) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
-	       "\tcase $object in\n\t\"\") words=\"");
+	       "\tcase $object:${COMP_WORDS[i+1]} in\n"
+	       "\toffer:publish) _weft_offer \"$cur\" \"$prev\" $i field && return ;;\n"
+	       "\toffer:find) _weft_offer \"$cur\" \"$prev\" $i filter && return ;;\n"
+	       "\toffer:list|schema:show|schema:remove)\n"
+	       "\t\t_weft_offer \"$cur\" \"$prev\" $i && return ;;\n"
+	       "\tesac\n"
+	       "\tcase $object in\n\t\"\") words=\"",
+	       offer_completion);
 	for (const struct command *at = NULL; (at = command_next(at));) {
 		if (strcmp(at->object, before) != 0)
 			printf("%s ", at->object);
