@@ -219,6 +219,44 @@ def test_filters_agree_with_a_search_by_hand(lab):
     print(f"# 60 searches by command in {time.monotonic() - begin:.1f} s")
 
 
+def test_an_offer_that_fits_in_no_answer_is_refused(lab):
+    """An answer to a query has 65,535 bytes, with an announce, its update and the keys around them."""
+    n1, n2 = fabric.start(lab, 2)
+    alone = lab.daemon("alone").start()
+    text = ("[service]\nname = long\nversion = 1\ntitle = Long\ndescription = Long texts.\nttl_hours = 24\n"
+            + "".join(f"[field text{i}]\ntype = text\nmax = 8000\nlabel = Text\n" for i in range(9)))
+    for node in (n1, n2, alone):
+        node.call("AddSchema", text=text)
+
+    def said(length):
+        """text0 to text8 with so many letters in all"""
+        return [f"text{i}={'x' * min(8000, length - 8000 * i)}" for i in range(9) if length > 8000 * i]
+
+    def refused(node, method, **parameters):
+        try:
+            return node.call(method, **parameters) and False
+        except AssertionError as error:
+            check("answer to a query" in str(error), str(error)[-500:])
+            return True
+
+    low, high = 60000, 65400
+    while high - low > 1:
+        middle = (low + high) // 2
+        if refused(alone, "PublishOffer", schema="long", values=said(middle)):
+            high = middle
+        else:
+            low = middle
+    check(65000 < low < 65400, f"{low} letters are taken, {high} are not")
+    # A neighbour takes ten announces of a provider in a minute, so a query has to bring the next.
+    for _ in range(10):
+        n1.call("PublishOffer", schema="long", values=said(10))
+    wait_for(lambda: len(find(n2, schema="long")) == 10, "the announces", timeout=SPREAD_S)
+    longest = n1.call("PublishOffer", schema="long", values=said(low))["offer"]["offer_id"]
+    check(refused(n1, "UpdateOffer", offer_id=longest, values=["text0=y"]), "an update counts, too")
+    check(longest not in ids(find(n2, schema="long")), "no announce brought it")
+    check(longest in ids(find(n2, "--mesh", schema="long")), "a query did")
+
+
 def test_schemas_are_listed_shown_added_and_removed(lab):
     node = lab.daemon("a").start()
     names = {schema["name"] for schema in node.json("schema", "list")["schemas"]}

@@ -25,6 +25,7 @@ struct offer_changing {
 	struct service_offers *offers;
 	const struct schema *schema; /* NULL: none is known for it */
 	uint64_t base, newest;	     /* sequences */
+	size_t announce_len;
 	uint16_t ttl_hours;
 	bool is_full_cover;
 	bool has_units; /* units: as the update says so far */
