@@ -17,7 +17,11 @@
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */
 #define TLS_LEN_PER_CONN (24u * 1024)
 
-/* One worker's end, home's, and what may be between them. */
+static size_t tcp_len(const struct node_config *config)
+{
+	return config->tcp.is_on || config->tcp.line_cnt ? tcp_config_footprint(&config->tcp) : 0;
+}
+
 static uint64_t receipts_len(const struct node_config *config)
 {
 	const struct relay_receipts_config receipts =
@@ -26,6 +30,7 @@ static uint64_t receipts_len(const struct node_config *config)
 	return relay_receipts_footprint(&receipts);
 }
 
+/* One worker's end, home's, and what may be between them. */
 static uint64_t relay_len(const struct node_config *config)
 {
 	return worker_stream_relay_footprint(config->mesh.stream_cap) +
@@ -67,10 +72,7 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_QUIC_HEAP},
 		{"TLS of open connections (quic.conn_cap)",
 		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, MEMORY_UNTOLD},
-		{"TCP connections and streams (tcp.conn_cap, tcp.heap)",
-		 config->tcp.is_on || config->tcp.line_cnt
-			 ? workers * tcp_config_footprint(&config->tcp)
-			 : 0,
+		{"TCP connections and streams (tcp.conn_cap, tcp.heap)", workers * tcp_len(config),
 		 MEMORY_UNTOLD},
 		{"chunk buffers and tables of serving (content.chunk_buffers)",
 		 workers * blobs_serve_footprint(config->content.chunk_buffer_cnt), MEMORY_UNTOLD},
