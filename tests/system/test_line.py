@@ -123,6 +123,9 @@ def test_a_line_that_loses_bytes_delivers_all_the_same(lab):
     line = Line(damage_of=2000)
     a, b = start(lab, line)
     wait_joined(a, b, timeout=60)
+    # What each relays is known: from here on an offer goes to the other at once.
+    wait_for(lambda: node_id(b) in a.weft("offer", "relays", "--json").stdout, "b relays",
+             timeout=30)
     offers = [publish(a, 500 + i) for i in range(5)]
     wait_for(lambda: found(b) == sorted(offers), "all offers at b", timeout=SPREAD_S)
 
@@ -152,8 +155,10 @@ def test_another_key_than_the_configured_one_gets_no_session(lab):
 def test_a_device_that_is_none_is_said_and_the_node_runs(lab):
     plain = lab.dir / "plain"
     plain.write_text("")
-    node = lab.daemon("a", config=f"{QUIET}[line]\ndevices = {plain}, {lab.dir}/absent\n").start()
-    for said in (f"line {plain}: no terminal", f"line {lab.dir}/absent: "):
+    node = lab.daemon("a", config=f"{QUIET}[line]\ndevices = {plain}, {lab.dir}/absent, "
+                                     "/dev/urandom\n").start()
+    for said in (f"line {plain}: no terminal", "line /dev/urandom: no terminal",
+                 f"line {lab.dir}/absent: "):
         check(said in node.log_text(), node.log_text())
     for wrong in ("ttyS0", "/dev/ttyS0:9601", "/dev/ttyS0@abc", "/dev/a, /dev/a",
                   "/dev/a, /dev/b, /dev/c, /dev/d, /dev/e"):

@@ -99,8 +99,7 @@ void node_on_line(void *ctx, const char *path, int err)
 	(void)ctx;
 	if (err < 0)
 		log_warn("line %s: %s; it is tried again every 5 s", path,
-			 err == -ENOTTY ? "no terminal and no other device of characters"
-					: weft_err_text(err));
+			 err == -ENOTTY ? "no terminal" : weft_err_text(err));
 	else
 		log_info("line %s: open", path);
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -136,10 +135,16 @@ static void tty_ready(struct poller_watch *watch, unsigned events, uint64_t now_
 
 /* --- opening --- */
 
+/*
+ * What is no terminal is no line. A file or a pipe gives back what this node wrote. A device such as
+ * /dev/urandom says something at every turn.
+ */
 static int tty_make_raw(int fd, uint32_t baud)
 {
 	struct termios termios;
 
+	if (!isatty(fd))
+		return -ENOTTY;
 	if (tcgetattr(fd, &termios) < 0)
 		return -errno;
 	cfmakeraw(&termios);
@@ -152,22 +157,10 @@ static int tty_make_raw(int fd, uint32_t baud)
 	return tcsetattr(fd, TCSANOW, &termios) < 0 ? -errno : 0;
 }
 
-/* A file, a pipe and a socket are no lines: what this node wrote there would come back, or go nowhere. */
-static int tty_prepare(int fd, uint32_t baud)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISCHR(st.st_mode))
-		return -ENOTTY;
-	return isatty(fd) || baud ? tty_make_raw(fd, baud) : 0;
-}
-
 static void tty_open(struct tty *tty, uint64_t now_ns)
 {
 	int fd = open(tty->config->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	int err = fd < 0 ? -errno : tty_prepare(fd, tty->config->baud);
+	int err = fd < 0 ? -errno : tty_make_raw(fd, tty->config->baud);
 
 	tty->open_ns = UINT64_MAX;
 	tty->watch.fd = fd;
