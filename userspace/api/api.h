@@ -138,6 +138,7 @@ struct api {
 	struct dht_run *dht_runs;			       /* method_dht_lookup.c */
 	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
 	struct joining *joinings;			       /* method_community.c */
+	struct reserving *reservings;			       /* method_reservation.c */
 	struct saying *offer_sayings;			       /* method_offer.c */
 	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
 	struct community_question_record *community_questions; /* method_community_show.c */

@@ -55,6 +55,8 @@ static const struct row rows[] = {
 #include "offers/endorse/offers_endorse_counters.def"
 #define FIGURE(kind, field, meaning) ROW(service_relays, kind, field, meaning)
 #include "offers/relays/service_relays_counters.def"
+#define FIGURE(kind, field, meaning) ROW(offers_reserve, kind, field, meaning)
+#include "offers/reserve/offers_reserve_counters.def"
 #define FIGURE(kind, field, meaning) ROW(port_mapping, kind, field, meaning)
 #include "port_mapping/port_mapping_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
@@ -285,6 +287,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 				     &out_figures->offers_endorse);
 		offers_relays_stats(offers_service_relays(api->offers),
 				    &out_figures->service_relays);
+		offers_reservations_stats(offers_reservations(api->offers),
+					  &out_figures->offers_reserve);
 	}
 	if (api->relay_slots)
 		relay_slots_stats(api->relay_slots, &out_figures->relay_slots);

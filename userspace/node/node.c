@@ -240,8 +240,9 @@ static void node_free_above_store(struct node *node)
 	reachability_stop(node->reachability);
 	punch_stop(node->punch);
 	relay_end_stop(node->relay_end);
-	node_close_offers(node);
+	/* It calls the offers no more. */
 	node_stop_deposits(node);
+	node_close_offers(node);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);

@@ -55,6 +55,11 @@ int offers_name_own(struct service_offers *offers, const char *name, struct offe
 	return name_find(offers, name, true, out_name);
 }
 
+int offers_name_any(struct service_offers *offers, const char *name, struct offer_name *out_name)
+{
+	return name_find(offers, name, false, out_name);
+}
+
 /* --- reading --- */
 
 static bool reading_update(struct offer_reading *reading, const struct schema *schema,
@@ -113,6 +118,9 @@ const struct found_offer *offers_read(struct service_offers *offers, const struc
 		.published_s = announce->timestamp_s,
 		.expires_s = view->expires_s,
 	};
+	if (view->is_own)
+		reading->offer.units_left = offers_units_left(
+			offers, announce->service, reading->terms.offer_id, reading->terms.units);
 	offers_ref(announce->service, announce->provider, reading->terms.offer_id,
 		   reading->offer.ref);
 	return &reading->offer;

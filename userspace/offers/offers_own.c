@@ -17,6 +17,7 @@ struct making {
 	const struct schema *schema;
 	struct service_message message;
 	struct offer_terms terms;
+	uint8_t reserve_key[AGREED_KEY_LEN];
 };
 
 static int fault_of(struct schema_fault *fault, int err, const char *what, const char *next)
@@ -155,6 +156,19 @@ static struct making making_of(struct service_offers *offers, const struct schem
 	};
 }
 
+/* A key for this offer's reservations alone: what one is sealed to does not outlive the offer. */
+static void making_reserve_key(const struct service_offers *offers, struct making *making)
+{
+	uint8_t secret[AGREED_KEY_LEN];
+
+	offers_reserve_secret(offers->params.key, making->message.service, making->terms.offer_id,
+			      secret);
+	agreed_public(secret, making->reserve_key);
+	explicit_bzero(secret, sizeof(secret));
+	making->terms.has_reserve_key = true;
+	making->terms.reserve_key = making->reserve_key;
+}
+
 int offers_publish(struct service_offers *offers, const struct offer_draft *draft, uint64_t now_ns,
 		   uint8_t out_ref[static OFFER_REF_LEN], struct schema_fault *fault)
 {
@@ -178,6 +192,7 @@ int offers_publish(struct service_offers *offers, const struct offer_draft *draf
 		making.terms.schema_len = strlen(schema->name);
 	}
 	random_fill(offers->params.random, making.terms.offer_id, OFFER_ID_LEN);
+	making_reserve_key(offers, &making);
 	offers_ref(schema->id, offers->address, making.terms.offer_id, out_ref);
 	return making_put(offers, &making, making_sign(offers, &making, record), now_ns, fault);
 }

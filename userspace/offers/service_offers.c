@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
@@ -64,7 +65,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		.level_of = offers_level,
 		.ctx = offers,
 	};
-	const struct spread_params spread = {
+	struct spread_params spread = {
 		.config = params->config.spread,
 		.handler = {.keep = offers_keep,
 			    .answer = offers_answer,
@@ -72,6 +73,8 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 			    .endorse = offers_endorsement_keep,
 			    .rank = offers_rank,
 			    .rate = offers_rate,
+			    .reserve = offers_reserve_heard,
+			    .strand = offers_strand,
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
@@ -97,6 +100,9 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 	if (err == 0)
 		err = offers_store_load(offers->store, params->wall_s(params->ctx), params->now_ns);
 	if (err == 0)
+		err = offers_reservations_start(offers);
+	memcpy(spread.address, offers->address, sizeof(spread.address));
+	if (err == 0)
 		err = offers_spread_new(&spread, &offers->spread);
 	if (err == 0)
 		err = offers_roles_open(offers);
@@ -121,6 +127,7 @@ void offers_close(struct service_offers *offers)
 	offers_relays_free(offers->relays);
 	offers_watches_close(offers);
 	offers_spread_free(offers->spread);
+	offers_reservations_close(offers->reservations);
 	offers_store_close(offers->store);
 	offers_endorse_close(offers->book);
 	offers_schema_registry_free(offers->registry);
@@ -132,9 +139,11 @@ void offers_session_up(struct service_offers *offers, const uint8_t key[static M
 {
 	if (!offers)
 		return;
+	offers_spread_meet(offers->spread, key, now_ns);
 	offers_relays_session_up(offers->relays, key, now_ns);
 	offers_say_again(offers, key, now_ns);
 	offers_endorsements_say_again(offers, key, now_ns);
+	offers_reservations_session_up(offers->reservations, key, now_ns);
 }
 
 struct offer_store *offers_store(struct service_offers *offers)
@@ -145,6 +154,11 @@ struct offer_store *offers_store(struct service_offers *offers)
 struct offer_spread *offers_spread(struct service_offers *offers)
 {
 	return offers->spread;
+}
+
+struct reservations *offers_reservations(struct service_offers *offers)
+{
+	return offers->reservations;
 }
 
 struct schema_registry *offers_registry(struct service_offers *offers)

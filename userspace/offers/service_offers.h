@@ -11,6 +11,7 @@
 #include "mesh/seam_neighbours.h"
 #include "offers/endorse/endorse.h"
 #include "offers/relays/service_relays.h"
+#include "offers/reserve/reservations.h"
 #include "offers/schema/schema.h"
 #include "offers/schema/schema_registry.h"
 #include "offers/spread/offer_spread.h"
@@ -30,6 +31,8 @@ struct timer_wheel;
  *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
  *	stored -> watches					offers_watch.c
+ *	reserve -> reservations -> spread, boxes		offers_reserved.c
+ *	spread, boxes -> reservations, or a box for another	offers_reserved.c
  *	schemas: shipped, added, removed			offers_schemas.c
   *	endorsements: made, heard; levels of offers		offers_verify.c
  *	service relays: which neighbour gets what		offers_roles.c
@@ -66,7 +69,11 @@ struct service_offers_params {
 	const struct mesh_neighbour_ops *neighbours;
 	struct timer_wheel *timers;
 	struct random *random;
+	struct offers_boxes boxes; /* put NULL: there are none, and so no reservations */
 	uint64_t (*wall_s)(void *ctx);
+	/* What became of a reservation; NULL: not wanted. */
+	void (*happened)(void *ctx, enum reservation_event_kind kind,
+			 const struct reservation_view *view);
 	void *ctx;
 	uint64_t now_ns;
 };
@@ -108,9 +115,9 @@ struct found_offer {
 	const uint8_t *provider_key;
 	const uint8_t *provider; /* its address */
 	bool is_own;
-	uint8_t level;		  /* of verification, 0 to 3; OFFER_LEVEL_OWN: this node's own */
-	unsigned endorsement_cnt; /* of its provider in the service, whatever they count for */
-	uint32_t units;
+	uint8_t level;		    /* of verification, 0 to 3; OFFER_LEVEL_OWN: this node's own */
+	unsigned endorsement_cnt;   /* of its provider in the service, whatever they count for */
+	uint32_t units, units_left; /* of an own one, those that are not confirmed */
 	uint64_t sequence, published_s, expires_s;
 };
 typedef void (*found_offer_fn)(void *arg, const struct found_offer *offer);
@@ -238,6 +245,48 @@ int offers_watch(struct service_offers *offers, const struct offer_watch_ask *as
 		 struct offer_watch **out_watch, struct schema_fault *fault);
 /* offers_unwatch takes NULL. */
 void offers_unwatch(struct offer_watch *watch);
+
+/* --- reservations --- */
+
+struct offer_reserve_ask {
+	const char *name; /* of the offer, its first letters */
+	uint32_t units;
+	uint16_t hours; /* for the provider to answer; 0: RESERVATION_HOURS */
+	const char *text;
+	size_t text_len;
+	const uint8_t *store; /* the STORE node that gets the answer; NULL: a neighbour is chosen */
+	/* called once with 0 when it is durable, unless the call itself fails */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+/*
+ * offers_reserve asks the provider of an offer for units of it. 0, with the id of the reservation, or
+ * an error with what is wrong in *fault: those of offers_show, of offers_reservations_make, and
+ *   WEFT_EUNREACHABLE  no neighbour keeps answers
+ *   WEFT_EREFUSED      the offer is this node's own, or its answer would come to the provider, or to
+ *                      this node, itself
+ */
+WEFT_MUST_CHECK
+int offers_reserve(struct service_offers *offers, const struct offer_reserve_ask *ask,
+		   uint64_t now_ns, uint8_t out_id[static RESERVATION_ID_LEN],
+		   struct schema_fault *fault);
+
+/* What became of a message that a box had. */
+enum offers_delivery {
+	OFFERS_DELIVERY_TAKEN, /* offers_boxes.settle follows */
+	OFFERS_DELIVERY_UNFIT, /* it is not wanted here */
+	OFFERS_DELIVERY_LATER, /* there is no room for it now */
+};
+struct offers_delivered {
+	const uint8_t *recipient; /* this node's key, or a one-time key of a reservation */
+	const uint8_t *bytes;	  /* a service message; not looked at */
+	size_t len;
+	uint64_t ticket;
+};
+enum offers_delivery offers_deliver(struct service_offers *offers,
+				    const struct offers_delivered *delivered, uint64_t now_ns);
+
+struct reservations *offers_reservations(struct service_offers *offers);
 
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);

@@ -41,6 +41,7 @@ struct service_offers {
 	struct offer_store *store;
 	struct schema_registry *registry;
 	int change_err; /* of the latest change of schemas: the store took it, or did not */
+	struct reservations *reservations;
 	struct offer_spread *spread;
 	struct endorse_book *book;
 	struct service_relays *relays;
@@ -71,6 +72,10 @@ const struct found_offer *offers_read(struct service_offers *offers, const struc
 WEFT_MUST_CHECK
 int offers_name_own(struct service_offers *offers, const char *name, struct offer_name *out_name);
 
+/* offers_name_any: the same of any offer that is kept here. */
+WEFT_MUST_CHECK
+int offers_name_any(struct service_offers *offers, const char *name, struct offer_name *out_name);
+
 /* offers_own.c: a few own offers to one neighbour, or (NULL) to several. */
 void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_t now_ns);
 
@@ -96,6 +101,16 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
 void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);
+
+/* offers_reserved.c: likewise. offers_units_left: units of an own offer that are not confirmed. */
+uint32_t offers_units_left(const struct service_offers *offers, uint32_t service,
+			   const uint8_t *offer_id, uint32_t units);
+enum spread_verdict offers_reserve_heard(void *ctx, const struct spread_message *message,
+					 const char **out_why);
+enum spread_verdict offers_strand(void *ctx, const struct spread_message *message,
+				  const char **out_why);
+WEFT_MUST_CHECK
+int offers_reservations_start(struct service_offers *offers);
 
 /* --- offers_roles.c --- */
 

@@ -48,6 +48,7 @@ enum store_db {
 	STORE_SERVICE_OFFERS,	/* order u64be -> a service offer, or its tombstone (offers/) */
 	STORE_ENDORSEMENTS, /* endorser16, service u32be, provider16 -> an endorsement (offers/) */
 	STORE_DEPOSITS,	    /* order u64be -> a deposit, or its tombstone (deposits/) */
+	STORE_RESERVATIONS, /* reservation id16 -> one side's part in a reservation (offers/) */
 	STORE_DB_CNT,
 };
 

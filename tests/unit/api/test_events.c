@@ -200,6 +200,15 @@ static void share_events(void)
 							     .key = i ? key : NULL});
 }
 
+static void reservation_events(void)
+{
+	static const struct reservation_record record = {.units = 1};
+	const struct reservation_view view = {.id = key, .record = &record};
+
+	for (unsigned i = RESERVATION_EVENT_ASKED; i < RESERVATION_EVENT_CNT; i++)
+		api_tell_reservation(api, (enum reservation_event_kind)i, &view);
+}
+
 static void reputation_event(void)
 {
 	char parameters[256], id[ZBASE32_KEY_TEXT_CAP];
@@ -226,6 +235,8 @@ static void test_each_kind_that_the_interface_names_follows_its_type(void)
 	CHECK(events_follow(1 + SERVICE_ABUSE_CNT + 2 + 5 + 1));
 	share_events();
 	CHECK(events_follow(5 + 3 + 8 + 3 + 7));
+	reservation_events();
+	CHECK(events_follow(RESERVATION_EVENT_CNT - 1));
 	reputation_event();
 	CHECK(events_follow(0));
 	for (size_t i = 0; i < API_NODE_EVENT_CNT; i++) {

@@ -58,7 +58,8 @@ static const struct {
 	const char *objects[12];
 } groups[] = {
 	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
-	{"Services", {"service", "offer", "endorse", "schema", "deposits", "pipe", "forward"}},
+	{"Services",
+	 {"service", "offer", "reservation", "endorse", "schema", "deposits", "pipe", "forward"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay",
 	  "relay", "announce"}},

@@ -7,6 +7,7 @@
 #include "codec/text/zbase32.h"
 #include "firewall/bans.h"
 #include "firewall/incidents.h"
+#include "offers/reserve/reservations.h"
 #include "shares/publish/share_watch.h"
 #include "varlink/node.h"
 
@@ -66,6 +67,8 @@ void api_tell_abuse(struct api *api, const struct service_abuse_event *event);
 void api_tell_circuit(struct api *api, const struct service_event *event);
 void api_tell_program(struct api *api, const struct provider_event *event);
 void api_tell_unpublished(struct api *api, const struct service_offering *offering);
+void api_tell_reservation(struct api *api, enum reservation_event_kind kind,
+			  const struct reservation_view *view);
 void api_log_access(struct api *api, const struct service_access_record *record);
 /* event_shares.c */
 struct watch_notice {

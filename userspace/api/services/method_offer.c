@@ -76,6 +76,7 @@ struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found
 		.provider = api_id(blocks, offer->provider_key),
 		.own = offer->is_own,
 		.units = offer->units,
+		API_IF(units_left, offer->is_own, offer->units_left),
 		.sequence = api_uint(offer->sequence),
 		.published_s = api_uint(offer->published_s),
 		.expires_s = api_uint(offer->expires_s),

@@ -27,7 +27,32 @@ void offers_spread_config_defaults(struct spread_config *config)
 		.announces_per_min = 10,
 		.relayed_per_min = 600,
 		.queries_per_min = 30,
+		.reserves_per_min = 5,
+		.route_cap = 8192,
 	};
+}
+
+static const struct fair_config route_pool = {
+	.name = "ways to providers",
+	.kind = FAIR_LASTING,
+	.level_cnt = FAIR_PEER_LEVELS,
+	.parts = FAIR_PEER_PARTS,
+};
+
+/* One more than shares: a route is made before the one that it evicts has gone. */
+static int routes_lay_out(struct offer_spread *spread, const uint64_t secret[2])
+{
+	struct arena *arena = &spread->arena;
+	struct fair_config pool = route_pool;
+	int err;
+
+	pool.cap_cnt = spread->params.config.route_cap;
+	if ((err = fair_places_init(&spread->route_places, arena, &pool)) < 0 ||
+	    (err = pool_init(&spread->routes, arena, sizeof(struct spread_route),
+			     pool.cap_cnt + 1)) < 0)
+		return err;
+	return map_init(&spread->by_address, arena, SERVICE_MESSAGE_ADDRESS_LEN, pool.cap_cnt + 1,
+			secret);
 }
 
 static int spread_lay_out(struct offer_spread *spread, struct random *random)
@@ -57,6 +82,7 @@ static int spread_lay_out(struct offer_spread *spread, struct random *random)
 	    (err = map_init(&spread->by_token, arena, SPREAD_TOKEN_LEN,
 			    config->token_cap + 1 + SPREAD_OWN_TOKENS, secret)) < 0 ||
 	    (err = map_init(&spread->by_peer, arena, MESH_KEY_LEN, config->send_cap, secret)) < 0 ||
+	    (err = routes_lay_out(spread, secret)) < 0 ||
 	    (err = offers_spread_rates_init(spread, secret)) < 0)
 		return err;
 	arena_fit(arena);
@@ -133,6 +159,7 @@ void offers_spread_stats(const struct offer_spread *spread, struct spread_stats 
 {
 	*out_stats = spread->stats;
 	out_stats->send_cnt = spread->sends.used_cnt;
+	out_stats->route_cnt = spread->routes.used_cnt;
 	out_stats->token_cnt = spread->tokens.used_cnt + spread->own_tokens.used_cnt;
 }
 

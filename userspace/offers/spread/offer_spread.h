@@ -26,15 +26,20 @@ struct timer_wheel;
  *	spread_out.c	messages on their way to neighbours
  *	spread_query.c	tokens of queries, by which responses find their way back
  *	spread_endorse.c	endorsements (message 312), which go as announces do
+ *	spread_route.c	ways to providers, by which Reserves and Cancels go
  *
  * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
  * its token is new. A response goes back along the way that its query came, from node to node, so
- * no node on the way learns who asked.
+ * no node on the way learns who asked. A Reserve, and a Cancel of its consumer, goes to the neighbour
+ * that brought the provider's announce, and so on, to the provider. Where no session leads on, the
+ * handler keeps it for the provider, or it is lost.
  *
  * Tables, and what fills them:
  *
  *	tokens	token_cap, 60 s	queries of neighbours, by fair shares of networks and keys
  *	sends	send_cap, 10 s	whatever is forwarded, in order; SPREAD_SENDS_PER_PEER to a neighbour
+ *	routes	route_cap, for the life of offers: providers whose announces neighbours brought, by fair
+ *		shares of those; the youngest of the largest account goes
  *	rates	by neighbour and service; the one counted longest ago goes
  *
  * Home worker; nothing blocks. The handler is never called inside the calls of its owner.
@@ -50,6 +55,8 @@ struct offer_spread;
 #define SPREAD_RESPONSES_MAX 1024u
 /* A forwarded query waits up to so long, at random: its hops cannot be told from its time. */
 #define SPREAD_JITTER_NS 50000000ull
+/* A Reserve goes this far at most, whatever its sender allows: a way may be longer than a flood. */
+#define SPREAD_WALK_HOPS_MAX 16u
 
 struct spread_config {
 	uint32_t hops_max;  /* a message goes this far at most, 1 to 255 */
@@ -59,6 +66,8 @@ struct spread_config {
 	uint32_t announces_per_min; /* of one provider, from one neighbour, for one service */
 	uint32_t relayed_per_min;   /* announces, and queries, of all services from a neighbour */
 	uint32_t queries_per_min;   /* from a neighbour that is none, for one service */
+	uint32_t reserves_per_min;  /* likewise, Cancels among them */
+	uint32_t route_cap;	    /* providers to which a way is known */
 };
 void offers_spread_config_defaults(struct spread_config *config);
 /* spread_footprint: bytes that spread_new lays out, touched as they are used. */
@@ -106,6 +115,9 @@ enum spread_rank {
   * rank: of a neighbour that is a service relay, for messages of service. NULL: all are usual.
  * rate: how many messages of such a type and service a session may send in a minute; 0, or NULL: as
  *     the configuration says.
+ * reserve: a Reserve, or a Cancel of its consumer, for this node as the provider; what is sealed was
+ *     not looked at. NULL: this node has no offers.
+ * strand: one for another provider, to which no session leads. NULL, or SPREAD_REFUSED: it is lost.
  */
 struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
@@ -117,6 +129,10 @@ struct spread_handler {
 				       const char **out_why);
 	enum spread_rank (*rank)(void *ctx, uint32_t service, const uint8_t *peer);
 	uint32_t (*rate)(void *ctx, const struct service_message *message);
+	enum spread_verdict (*reserve)(void *ctx, const struct spread_message *message,
+				       const char **out_why);
+	enum spread_verdict (*strand)(void *ctx, const struct spread_message *message,
+				      const char **out_why);
 	void *ctx;
 };
 
@@ -124,6 +140,7 @@ struct spread_handler {
 struct spread_params {
 	struct spread_config config;
 	struct spread_handler handler;
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN]; /* of this node as a provider */
 	struct mesh_seam mesh;
 	const struct mesh_neighbour_ops *neighbours;
 	struct timer_wheel *timers;
@@ -164,6 +181,19 @@ void offers_spread_query_end(struct offer_spread *spread,
 bool offers_spread_respond(struct offer_spread *spread,
 			   const uint8_t token[static SPREAD_TOKEN_LEN], const uint8_t *bytes,
 			   size_t len, uint64_t now_ns);
+
+/*
+ * spread_walk sends a Reserve of this node, or a Cancel of it. It goes to the neighbour that leads to
+ * the provider, else to any that may know more. false: there is none, or too much is on its way.
+ * spread_next: the neighbour that leads to the provider of address, and is connected; NULL: none.
+ * spread_meet: a neighbour is there, so it is its own way.
+ */
+bool offers_spread_walk(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+			uint64_t now_ns);
+const uint8_t *offers_spread_next(struct offer_spread *spread, const uint8_t *address,
+				  const uint8_t *except);
+void offers_spread_meet(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns);
 
 struct spread_stats {
 #define FIGURE FIGURE_FIELD

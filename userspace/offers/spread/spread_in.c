@@ -62,8 +62,17 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 	const struct spread_handler *handler = &spread->params.handler;
 	const struct spread_message heard = heard_of(call, message, now_ns);
 	const char *why = "this node does not take it";
+	enum spread_verdict verdict = handler->keep(handler->ctx, &heard, &why);
 
-	switch (handler->keep(handler->ctx, &heard, &why)) {
+	if (verdict != SPREAD_REFUSED)
+		offers_spread_note_way(
+			spread,
+			&(struct spread_way){.address = message->provider,
+					     .key = call->peer_key,
+					     .expires_s = offers_message_expires_s(message),
+					     .is_proved = verdict == SPREAD_NEW},
+			now_ns);
+	switch (verdict) {
 	case SPREAD_NEW:
 		spread->stats.kept_cnt++;
 		pass_on(spread, call, message, 0, now_ns);
@@ -121,6 +130,8 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 
 	if (offers_response_parse(message, response) == 0)
 		asked = offers_spread_token_find(spread, response->token, now_ns);
+	if (asked)
+		offers_spread_note_response(spread, call->peer_key, response, now_ns);
 	if (!asked || asked->response_cnt == SPREAD_RESPONSES_MAX) {
 		spread->stats.lost_cnt++;
 	} else if (asked->is_own) {
@@ -135,6 +146,20 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 		spread->stats.returned_cnt++;
 	}
 	accept(spread, call);
+}
+
+/* A Reserve, or a Cancel of its consumer: it goes to its provider. */
+static void on_reserve(struct offer_spread *spread, const struct mesh_call *call,
+		       const struct service_message *message, uint64_t now_ns)
+{
+	const struct spread_message heard = heard_of(call, message, now_ns);
+	const char *why = "this node does not take it";
+
+	if (offers_spread_pass(spread, &heard, &why) == SPREAD_REFUSED)
+		offers_spread_refuse(spread, call,
+				     &(const struct spread_refusal){MESH_CODE_REFUSED, why});
+	else
+		accept(spread, call);
 }
 
 /* NULL: the message may be handled. */
@@ -187,6 +212,14 @@ void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_
 	case SERVICE_MESSAGE_RESPONSE:
 		on_response(spread, call, &message, now_ns);
 		break;
+	case SERVICE_MESSAGE_RESERVE:
+	case SERVICE_MESSAGE_CANCEL:
+		if (offers_message_proof(&message) == SERVICE_MESSAGE_PROOF_SEAL) {
+			on_reserve(spread, call, &message, now_ns);
+			break;
+		}
+		/* A provider's goes to a box alone. */
+		/* fall through */
 	default:
 		spread->stats.ignored_cnt++;
 		accept(spread, call);

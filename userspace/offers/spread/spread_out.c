@@ -30,6 +30,9 @@ static struct spread_bytes *bytes_get(const struct spread_flood *flood)
 		return NULL;
 	message->use_cnt = 1;
 	message->type = flood->type ? flood->type : MESH_SERVICE_MESSAGE;
+	message->is_walking = flood->from != NULL;
+	if (flood->from)
+		memcpy(message->from, flood->from, MESH_KEY_LEN);
 	message->len = flood->len;
 	memcpy(message->bytes, flood->bytes, flood->len);
 	message->bytes[flood->type ? ENDORSEMENT_HOP_AT : SERVICE_MESSAGE_HOP_AT] = flood->hop_cnt;
@@ -57,15 +60,31 @@ static void send_free(struct spread_send *send)
 		peer_free(spread, peer);
 }
 
+/* A neighbour did not take it. What walks is kept, unless the provider itself refused it. */
+static void send_fail(struct spread_send *send, int err, uint64_t now_ns)
+{
+	const struct spread_bytes *message = send->message;
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
+
+	send->spread->stats.unsent_cnt++;
+	if (!message->is_walking)
+		return;
+	offers_address(send->peer->key, address);
+	if (err != WEFT_EREFUSED ||
+	    memcmp(address, message->bytes + SERVICE_MESSAGE_ADDRESS_AT, sizeof(address)) != 0)
+		offers_spread_strand(send->spread, message->bytes, message->len, message->from,
+				     now_ns);
+}
+
 static void peer_send(struct offer_spread *spread, struct spread_peer *peer, uint64_t now_ns);
 
 /* What waits for a neighbour that does not answer is not sent; what is on its way keeps peer. */
-static void peer_give_up(struct offer_spread *spread, struct spread_peer *peer)
+static void peer_give_up(struct spread_peer *peer, int err, uint64_t now_ns)
 {
 	struct spread_send *send;
 
 	while (peer->asked_cnt && (send = list_first(&peer->waiting, struct spread_send, link))) {
-		spread->stats.unsent_cnt++;
+		send_fail(send, err, now_ns);
 		send_free(send);
 	}
 }
@@ -78,12 +97,12 @@ static void on_sent(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	bool is_last;
 
 	if (reply->err < 0 && reply->err != WEFT_EREFUSED)
-		peer_give_up(spread, peer);
+		peer_give_up(peer, reply->err, now_ns);
 	is_last = peer->send_cnt == 1;
 	send->request = NULL;
 	peer->asked_cnt--;
 	if (reply->err < 0) {
-		spread->stats.unsent_cnt++;
+		send_fail(send, reply->err, now_ns);
 	} else {
 		spread->stats.sent_cnt++;
 		spread->stats.sent_len += send->message->len;
@@ -191,6 +210,14 @@ static bool send_begin(struct offer_spread *spread, const uint8_t *key,
 	return true;
 }
 
+static bool flood_send(struct offer_spread *spread, const struct spread_flood *flood,
+		       const uint8_t *key, struct spread_bytes *message, uint64_t now_ns)
+{
+	if (flood->jitter_ns)
+		now_ns += random_below(spread->params.random, flood->jitter_ns);
+	return send_begin(spread, key, message, now_ns);
+}
+
 bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
 			   const struct spread_flood *flood, uint64_t now_ns)
 {
@@ -199,7 +226,7 @@ bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
 
 	if (!message)
 		return false;
-	is_sent = send_begin(spread, key, message, now_ns);
+	is_sent = flood_send(spread, flood, key, message, now_ns);
 	bytes_put(message);
 	return is_sent;
 }
@@ -250,19 +277,12 @@ static void choose(struct offer_spread *spread, const struct spread_flood *flood
 	}
 }
 
-static bool flood_send(struct offer_spread *spread, const struct spread_flood *flood,
-		       const uint8_t *key, struct spread_bytes *message, uint64_t now_ns)
-{
-	if (flood->jitter_ns)
-		now_ns += random_below(spread->params.random, flood->jitter_ns);
-	return send_begin(spread, key, message, now_ns);
-}
-
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns)
 {
 	struct choice ranks[SPREAD_RANK_CNT];
-	unsigned left = spread->params.config.fan_out, sent_cnt = 0;
+	unsigned left = flood->fan_out ? flood->fan_out : spread->params.config.fan_out;
+	unsigned sent_cnt = 0;
 	struct spread_bytes *message;
 
 	for (unsigned i = 0; i < SPREAD_RANK_CNT; i++)

@@ -46,6 +46,12 @@ int offers_spread_rates_init(struct offer_spread *spread, const uint64_t secret[
 	if (err == 0)
 		err = request_quota_init(&rates->relayed_queries, arena, RATE_PEERS,
 					 config->relayed_per_min, secret);
+	if (err == 0)
+		err = request_quota_init(&rates->reserves, arena, RATE_PEERS,
+					 config->reserves_per_min, secret);
+	if (err == 0)
+		err = request_quota_init(&rates->relayed_reserves, arena, RATE_PEERS,
+					 config->relayed_per_min, secret);
 	return err;
 }
 
@@ -93,6 +99,14 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
 			return wait_ms;
 		rate_key(key, peer, message, false);
 		return quota_take(spread, &rates->queries, key, message, now_ns);
+	case SERVICE_MESSAGE_RESERVE:
+	case SERVICE_MESSAGE_CANCEL:
+		rate_key(key, peer, NULL, false);
+		if ((wait_ms = request_quota_take(&rates->relayed_reserves, key, now_ns)) ||
+		    is_relay)
+			return wait_ms;
+		rate_key(key, peer, message, false);
+		return quota_take(spread, &rates->reserves, key, message, now_ns);
 	default:
 		return 0;
 	}

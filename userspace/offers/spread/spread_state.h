@@ -21,7 +21,9 @@
 /* A message as it goes on, shared by its sends. */
 struct spread_bytes {
 	uint32_t use_cnt;
-	unsigned type; /* of the mesh's message */
+	unsigned type;	 /* of the mesh's message */
+	bool is_walking; /* it came from a neighbour, and is kept where it cannot go on */
+	uint8_t from[MESH_KEY_LEN];
 	size_t len;
 	uint8_t bytes[];
 };
@@ -58,20 +60,39 @@ struct spread_token {
 	bool is_own;
 };
 
+/* A neighbour that leads to a provider. */
+#define SPREAD_ROUTE_HOPS 2u
+struct spread_hop {
+	bool is_set;
+	bool is_proved; /* an announce that it brought was verified */
+	uint8_t key[MESH_KEY_LEN];
+};
+struct spread_route {
+	struct fair_item share; /* first: a victim's leads to the rest */
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
+	struct spread_hop direct; /* the provider itself was a neighbour */
+	struct spread_hop hops[SPREAD_ROUTE_HOPS];
+	uint64_t expires_s; /* of its latest offer */
+};
+
 /* What a neighbour may send in a minute. */
 struct spread_rates {
-	struct request_quota providers;	      /* by neighbour, service and provider */
-	struct request_quota relayed;	      /* by neighbour */
-	struct request_quota queries;	      /* by neighbour and service */
-	struct request_quota relayed_queries; /* by neighbour */
+	struct request_quota providers;	       /* by neighbour, service and provider */
+	struct request_quota relayed;	       /* by neighbour */
+	struct request_quota queries;	       /* by neighbour and service */
+	struct request_quota relayed_queries;  /* by neighbour */
+	struct request_quota reserves;	       /* by neighbour and service */
+	struct request_quota relayed_reserves; /* by neighbour */
 };
 
 struct offer_spread {
 	struct spread_params params;
 	struct arena arena;
 	struct fair_places places; /* of tokens */
-	struct pool tokens, own_tokens, sends, peers;
-	struct map by_token, by_peer;
+	struct fair_places route_places;
+	struct pool tokens, own_tokens, sends, peers, routes;
+	struct map by_token, by_peer, by_address;
+	uint64_t swept_ns;	      /* when routes were gone through */
 	struct list_node others, own; /* tokens */
 	struct spread_rates rates;
 	struct service_response response; /* the one at hand */
@@ -111,6 +132,8 @@ struct spread_flood {
 	uint8_t hop_cnt;
 	const uint8_t *except;
 	uint64_t jitter_ns;
+	unsigned fan_out;    /* 0: the configured one */
+	const uint8_t *from; /* NULL, but of what walks and came from a neighbour */
 };
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns);
@@ -129,6 +152,24 @@ bool offers_spread_is_news(const struct offer_spread *spread, const struct sprea
 			   const struct service_response *response);
 void offers_spread_note(const struct offer_spread *spread, struct spread_token *token,
 			const struct service_response *response);
+/*
+ * spread_route.c: note_way: the neighbour key brought an announce of the provider of address. pass: a
+ * Reserve or a Cancel of a neighbour goes on. strand: it could not, later on.
+ */
+struct spread_way {
+	const uint8_t *address, *key;
+	uint64_t expires_s; /* of the announce */
+	bool is_proved;	    /* its signature was verified */
+};
+void offers_spread_note_way(struct offer_spread *spread, const struct spread_way *way,
+			    uint64_t now_ns);
+void offers_spread_note_response(struct offer_spread *spread, const uint8_t *peer,
+				 const struct service_response *response, uint64_t now_ns);
+enum spread_verdict offers_spread_pass(struct offer_spread *spread,
+				       const struct spread_message *heard, const char **out_why);
+void offers_spread_strand(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+			  const uint8_t *peer, uint64_t now_ns);
+
 /* spread_query.c: a token is alive; take notes that it came from the neighbour of call: false: known, or no place. */
 struct spread_token *offers_spread_token_find(struct offer_spread *spread, const uint8_t *token,
 					      uint64_t now_ns);

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a reservation does by itself. A Reserve is sent again while no answer is there, as its way may
+ * have been closed. An answer is handed to the outbox of boxes once. The consumer looks into its box,
+ * less and less often. Its time ends it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "codec/text/hex.h"
+#include "crypto/node_key.h"
+#include "reservations_state.h"
+
+#define LOOK_AGAIN_NS	(600 * NS_PER_S) /* the wall clock may have been set */
+#define PUT_AGAIN_NS	(5 * NS_PER_S)
+#define PUT_AGAIN_MAX	7u /* doublings: ten minutes */
+#define PULL_FIRST_NS	(2 * NS_PER_S)
+#define PULL_OFTEN_CNT	60u	     /* about an hour */
+#define PULL_LATE_S	(24u * 3600) /* an answer may have been in its box for so long */
+#define CANCEL_SENT_CNT 4u
+
+/* --- when --- */
+
+void offers_reservation_renew(struct reservation *row, uint64_t now_ns)
+{
+	row->try_cnt = row->pull_cnt = 0;
+	row->try_ns = row->record.message_len ? now_ns : UINT64_MAX;
+	row->pull_ns = row->record.is_made ? now_ns + PULL_FIRST_NS : UINT64_MAX;
+}
+
+/* A Reserve is sent after 0 s, 20 s, 1 min, 5 min, then each half hour. */
+static uint64_t send_step_ns(unsigned cnt)
+{
+	static const uint64_t steps[] = {20 * NS_PER_S, 60 * NS_PER_S, 300 * NS_PER_S,
+					 1800 * NS_PER_S};
+	const unsigned last = sizeof(steps) / sizeof(steps[0]) - 1;
+
+	return steps[cnt < last ? cnt : last];
+}
+
+static uint64_t pull_step_ns(const struct reservation *row)
+{
+	if (row->record.state != RESERVATION_ASKED)
+		return 600 * NS_PER_S;
+	if (row->pull_cnt < 5)
+		return PULL_FIRST_NS << row->pull_cnt;
+	return row->pull_cnt < PULL_OFTEN_CNT ? 60 * NS_PER_S : 300 * NS_PER_S;
+}
+
+/* An answer may still come, or a Cancel of what was confirmed. */
+static bool is_awaited(const struct reservation *row, uint64_t wall_s)
+{
+	const struct reservation_record *record = &row->record;
+
+	if (!record->is_made)
+		return false;
+	return reservation_is_open(row) ||
+	       (record->state == RESERVATION_EXPIRED && wall_s < record->expires_s + PULL_LATE_S);
+}
+
+/* --- boxes --- */
+
+static struct reservation_call *call_begin(struct reservation *row)
+{
+	struct reservations *reservations = row->owner;
+	struct reservation_call *call =
+		reservations->params.boxes.put ? pool_acquire(&reservations->calls) : NULL;
+
+	if (!call)
+		return NULL;
+	call->owner = reservations;
+	call->row = pool_handle_of(&reservations->rows, row);
+	call->state = row->record.state;
+	return call;
+}
+
+/* The row, or NULL: it left meanwhile. */
+static struct reservation *call_end(struct reservation_call *call)
+{
+	struct reservations *reservations = call->owner;
+	struct reservation *row = pool_lookup(&reservations->rows, call->row);
+
+	pool_release(&reservations->calls, call);
+	return row;
+}
+
+static void put_later(struct reservation *row, uint64_t now_ns)
+{
+	unsigned doublings = row->try_cnt < PUT_AGAIN_MAX ? row->try_cnt : PUT_AGAIN_MAX;
+
+	row->try_cnt++;
+	row->try_ns = now_ns + (PUT_AGAIN_NS << doublings);
+}
+
+static void on_put(void *arg, int err)
+{
+	struct reservation_call *call = arg;
+	const uint8_t state = call->state;
+	struct reservation *row = call_end(call);
+	const struct reservation_waiter quietly = {.kind = RESERVATION_EVENT_NONE};
+	struct reservation_record record;
+	struct reservations *reservations;
+
+	if (!row)
+		return;
+	reservations = row->owner;
+	row->is_putting = false;
+	if (err == 0 && row->record.state == state) {
+		reservations->stats.put_cnt++;
+		record = row->record;
+		record.is_settled = true;
+		row->try_ns = UINT64_MAX;
+		/* Else it is put again after a restart, and is the same deposit. */
+		if (offers_reservation_change(row, &record, &quietly, reservations->now_ns) == 0)
+			return;
+	} else if (err < 0) {
+		put_later(row, reservations->now_ns);
+	}
+	timer_set(reservations->params.timers, &row->timer, reservations->now_ns);
+}
+
+/* 16 bytes that only this node knows, the same ones for the same answer. */
+static void receipt_of(const struct reservation *row, uint8_t out[static NODE_KEY_DERIVED_LEN])
+{
+	char id[2 * RESERVATION_ID_LEN + 1], label[80];
+
+	hex_write(row->id, sizeof(row->id), id);
+	snprintf(label, sizeof(label), "mesh/svc/receipt/v1/%s/%u", id,
+		 (unsigned)row->record.state);
+	node_key_derive(row->owner->params.key, label, out);
+}
+
+static void answer_put(struct reservation *row, uint64_t now_ns)
+{
+	const struct offers_boxes *boxes = &row->owner->params.boxes;
+	const struct reservation_record *record = &row->record;
+	struct reservation_call *call = call_begin(row);
+	uint8_t receipt[NODE_KEY_DERIVED_LEN];
+	const struct offers_deposit deposit = {
+		.store = record->parties.store,
+		.recipient = record->parties.consumer,
+		.bytes = record->message,
+		.len = record->message_len,
+		.expires_s = record->changed_s + RESERVATION_OVER_LIFE_S,
+		.receipt = receipt,
+	};
+
+	if (!call) {
+		put_later(row, now_ns);
+		return;
+	}
+	receipt_of(row, receipt);
+	row->is_putting = true;
+	if (boxes->put(boxes->ctx, &deposit, on_put, call, now_ns) == 0)
+		return;
+	(void)call_end(call);
+	row->is_putting = false;
+	put_later(row, now_ns);
+}
+
+static void on_pulled(void *arg, int err, unsigned cnt, uint64_t now_ns)
+{
+	struct reservation *row = call_end(arg);
+
+	(void)err, (void)cnt; /* it is looked for again anyway */
+	if (!row)
+		return;
+	row->owner->now_ns = now_ns;
+	row->is_pulling = false;
+	row->pull_ns = now_ns + pull_step_ns(row);
+	row->pull_cnt++;
+	timer_set(row->owner->params.timers, &row->timer, now_ns);
+}
+
+static void box_pull(struct reservation *row, uint64_t now_ns)
+{
+	struct reservations *reservations = row->owner;
+	const struct offers_boxes *boxes = &reservations->params.boxes;
+	struct reservation_call *call = call_begin(row);
+	struct node_key *key = NULL;
+	int err = WEFT_EFULL;
+
+	row->pull_ns = now_ns + pull_step_ns(row);
+	if (!call)
+		return;
+	row->is_pulling = true;
+	if (offers_reservation_one_time(reservations, row->record.parties.token, &key) == 0)
+		err = boxes->pull(boxes->ctx,
+				  &(struct offers_pull){.store = row->record.parties.store,
+							.key = key,
+							.done = on_pulled,
+							.arg = call},
+				  now_ns);
+	node_key_free(key);
+	if (err == 0) {
+		reservations->stats.pulled_cnt++;
+		return;
+	}
+	(void)call_end(call);
+	row->is_pulling = false;
+}
+
+/* --- what is due --- */
+
+static void made_send(struct reservation *row, uint64_t now_ns)
+{
+	struct reservations *reservations = row->owner;
+	const struct reservations_around *around = &reservations->params.around;
+	const struct reservation_record *record = &row->record;
+	bool is_cancel = record->state == RESERVATION_CANCELLED;
+
+	if (record->state != RESERVATION_ASKED && !is_cancel) {
+		row->try_ns = UINT64_MAX;
+		return;
+	}
+	row->is_unsent = !around->send(around->ctx, record->message, record->message_len, now_ns);
+	reservations->stats.sent_cnt += !row->is_unsent;
+	row->try_ns = now_ns + send_step_ns(row->try_cnt++);
+	if (is_cancel && row->try_cnt == CANCEL_SENT_CNT)
+		row->try_ns = UINT64_MAX;
+}
+
+static void row_expire(struct reservation *row, uint64_t wall_s, uint64_t now_ns)
+{
+	const struct reservation_waiter change = {.kind = RESERVATION_EVENT_EXPIRED};
+	struct reservation_record record = row->record;
+
+	record.state = RESERVATION_EXPIRED;
+	record.changed_s = wall_s;
+	if (offers_reservation_change(row, &record, &change, now_ns) == 0)
+		row->owner->stats.expired_cnt++;
+	else
+		timer_set(row->owner->params.timers, &row->timer, now_ns + NS_PER_S);
+}
+
+/* The wall clock's end of what row is now. */
+static uint64_t row_end_s(const struct reservation *row)
+{
+	const struct reservation_record *record = &row->record;
+
+	if (record->state == RESERVATION_ASKED)
+		return record->expires_s;
+	if (record->state == RESERVATION_CONFIRMED)
+		return record->offer_expires_s + RESERVATION_CONFIRMED_LIFE_S;
+	return record->changed_s + RESERVATION_OVER_LIFE_S;
+}
+
+static void row_remind(struct reservation *row, uint64_t wall_s)
+{
+	const struct reservations_around *around = &row->owner->params.around;
+	const struct reservation_record *record = &row->record;
+	struct reservation_view view = reservation_view_of(row);
+
+	if (row->is_reminded || record->is_made || record->state != RESERVATION_ASKED ||
+	    wall_s + RESERVATION_REMIND_S < record->expires_s)
+		return;
+	row->is_reminded = true;
+	around->happened(around->ctx, RESERVATION_EVENT_EXPIRES_SOON, &view);
+}
+
+static uint64_t row_next_ns(const struct reservation *row, uint64_t wall_s, uint64_t now_ns)
+{
+	uint64_t next_ns = now_ns + LOOK_AGAIN_NS, end_s = row_end_s(row);
+
+	if (row->record.state == RESERVATION_ASKED && !row->record.is_made && !row->is_reminded &&
+	    end_s > RESERVATION_REMIND_S)
+		end_s -= RESERVATION_REMIND_S;
+	if (end_s - wall_s < LOOK_AGAIN_NS / NS_PER_S)
+		next_ns = now_ns + (end_s - wall_s) * NS_PER_S;
+	if (!row->is_putting && row->try_ns < next_ns)
+		next_ns = row->try_ns;
+	if (!row->is_pulling && is_awaited(row, wall_s) && row->pull_ns < next_ns)
+		next_ns = row->pull_ns;
+	return next_ns > now_ns ? next_ns : now_ns + 1;
+}
+
+void offers_reservation_due(struct reservation *row, uint64_t now_ns)
+{
+	struct reservations *reservations = row->owner;
+	uint64_t wall_s = offers_reservations_wall_s(reservations);
+
+	reservations->now_ns = now_ns;
+	if (row->pending_cnt > 0)
+		return; /* the timer is set again when it is durable */
+	if (wall_s >= row_end_s(row)) {
+		if (row->record.state == RESERVATION_ASKED)
+			row_expire(row, wall_s, now_ns);
+		else
+			offers_reservation_drop(row, true, now_ns);
+		return;
+	}
+	row_remind(row, wall_s);
+	if (now_ns >= row->try_ns && row->record.is_made)
+		made_send(row, now_ns);
+	else if (!row->record.message_len || row->record.is_settled)
+		row->try_ns = UINT64_MAX;
+	else if (now_ns >= row->try_ns && !row->is_putting)
+		answer_put(row, now_ns);
+	if (now_ns >= row->pull_ns && !row->is_pulling && is_awaited(row, wall_s))
+		box_pull(row, now_ns);
+	timer_set(reservations->params.timers, &row->timer, row_next_ns(row, wall_s, now_ns));
+}
+
+void offers_reservations_session_up(struct reservations *reservations,
+				    const uint8_t key[static NODE_KEY_LEN], uint64_t now_ns)
+{
+	struct reservation *row = NULL;
+
+	reservations->now_ns = now_ns;
+	while ((row = pool_next(&reservations->rows, row))) {
+		bool has_box = row->record.is_made &&
+			       memcmp(row->record.parties.store, key, NODE_KEY_LEN) == 0;
+
+		if (has_box)
+			row->pull_ns = now_ns;
+		if (row->is_unsent)
+			row->try_ns = now_ns;
+		if ((has_box || row->is_unsent) && row->pending_cnt == 0)
+			timer_set(reservations->params.timers, &row->timer, now_ns);
+	}
+}
