@@ -135,7 +135,7 @@ def test_weft_3_has_every_function_of_libweft(lab):
     header = re.sub(r"/\*.*?\*/", "", (root / "include" / "weft" / "client.h").read_text(), flags=re.S)
     told = ", ".join(re.findall(r"^\.SS (weft_.*)", made, re.M)).split(", ")
     check_eq(told, re.findall(r"\b(weft_\w+)\(", header), "functions")
-    check_eq(re.findall(r"^\.SS (\w+)\.c", made, re.M), ["greet", "greeter", "tally", "ticker", "listen"], "examples")
+    check_eq(re.findall(r"^\.SS (\w+)\.c", made, re.M), ["greet", "greeter", "tally", "ticker", "listen", "homes"], "examples")
 
 
 def test_the_examples_of_weft_1_run(lab):
