@@ -221,6 +221,38 @@ static void page_sent(void *arg)
 	pool_release(&answer->deposits->answers, answer);
 }
 
+/* An asker that takes no answers holds so many, and the mesh gives up those that are not taken. */
+#define ANSWERS_PER_ASKER 2u
+
+static struct deposit_answer *answer_acquire(struct deposits *deposits,
+					     const struct mesh_call *call)
+{
+	struct deposit_answer *answer = NULL;
+	unsigned held_cnt = 0;
+
+	while ((answer = pool_next(&deposits->answers, answer)))
+		held_cnt += memcmp(answer->asker, call->peer_key, DEPOSIT_KEY_LEN) == 0;
+	if (deposits->answers.used_cnt >= deposits->answers.cap_cnt / 2 && ops_of(deposits)->hurry)
+		ops_of(deposits)->hurry(deposits->params.mesh.mesh);
+	answer = held_cnt < ANSWERS_PER_ASKER ? pool_acquire(&deposits->answers) : NULL;
+	if (!answer)
+		return NULL;
+	answer->deposits = deposits;
+	memcpy(answer->asker, call->peer_key, DEPOSIT_KEY_LEN);
+	return answer;
+}
+
+/* Most pulls find nothing, and hold nothing. */
+static void empty_send(struct deposits *deposits, const struct mesh_call *call)
+{
+	uint8_t bytes[64];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	deposits_page_write(&w, &deposits->page);
+	(void)ops_of(deposits)->answer(call->incoming, MESH_MAILBOX_PULL, bytes, writer_len(&w),
+				       NULL);
+}
+
 static void on_pull(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct deposits *deposits = ctx;
@@ -239,14 +271,19 @@ static void on_pull(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	}
 	if (!key_of(deposits, call, message.mailpull, message.mailpull_len, key))
 		return;
-	answer = pool_acquire(&deposits->answers);
+	deposits_page_fill(deposits, key, message.after, &snapshot, &deposits->page);
+	if (deposits->page.row_cnt == 0) {
+		store_snapshot_close(snapshot);
+		empty_send(deposits, call);
+		return;
+	}
+	answer = answer_acquire(deposits, call);
 	if (!answer) {
+		store_snapshot_close(snapshot);
 		ops_of(deposits)->answer_error(call->incoming, MESH_CODE_BUSY,
 					       "too many answers are on their way", LAG_MS);
 		return;
 	}
-	answer->deposits = deposits;
-	deposits_page_fill(deposits, key, message.after, &snapshot, &deposits->page);
 	w = writer_of(answer->bytes, sizeof(answer->bytes));
 	deposits_page_write(&w, &deposits->page);
 	store_snapshot_close(snapshot);

@@ -145,7 +145,6 @@ static bool is_receipt(const struct deposit_row *row, const struct deposit_put_a
 static void out_answered(struct deposit_out *out, const struct deposit_put_answer *answer,
 			 uint64_t now_ns)
 {
-	out->kept_until_s = answer->expires_s;
 	if (answer->state == DEPOSIT_STATE_DELIVERED && is_receipt(out->row, answer)) {
 		out->err = 0;
 		out->why = NULL;
@@ -299,7 +298,8 @@ static void on_due(struct timer *timer, uint64_t now_ns)
 	struct deposits *deposits = out->deposits;
 
 	deposits->now_ns = now_ns;
-	if (out->kept_until_s && out->kept_until_s <= deposits_wall_s(deposits)) {
+	/* A copy that the STORE node kept for less is put again: a look finds it gone. */
+	if (out->row->expires_s <= deposits_wall_s(deposits)) {
 		out_end(out, DEPOSIT_EXPIRED, now_ns);
 	} else if (!deposit_row_is_durable(out->row)) {
 		timer_set(deposits->params.timers, timer, now_ns + DEPOSITS_WRITE_WINDOW_NS);

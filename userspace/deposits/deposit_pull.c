@@ -110,6 +110,7 @@ static int pull_erase(struct deposit_pull *pull, uint64_t now_ns)
 	uint8_t mailpull[MAILPULL_LEN_MAX];
 	struct writer m = writer_of(mailpull, sizeof(mailpull));
 	struct deposit_ack_message message = {.id_cnt = pull->junk_cnt};
+	int err;
 
 	memcpy(message.recipient, node_key_public(key_of(pull)), sizeof(message.recipient));
 	memcpy(message.ids, pull->junk, sizeof(pull->junk));
@@ -120,8 +121,9 @@ static int pull_erase(struct deposit_pull *pull, uint64_t now_ns)
 		message.mailpull_len = writer_len(&m);
 	}
 	deposits_ack_write(&w, &message);
-	pull->is_erasing = true;
-	return pull_send(pull, MESH_MAILBOX_ACK, writer_len(&w), now_ns);
+	err = pull_send(pull, MESH_MAILBOX_ACK, writer_len(&w), now_ns);
+	pull->is_erasing = err == 0;
+	return err;
 }
 
 /* --- pages --- */
@@ -329,6 +331,7 @@ static void round_run(struct deposits *deposits, uint64_t now_ns)
 	if (now_ns < deposits->pull_round_ns)
 		return;
 	deposits->pull_round_ns = now_ns + DEPOSITS_PULL_EVERY_NS;
+	deposits->is_own_due = true; /* what its part could not take before */
 	if (deposits->pull_queue_cnt > 0)
 		return;
 	while (params->neighbours->next(params->mesh.mesh, &walk, &neighbour) &&

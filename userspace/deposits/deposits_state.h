@@ -146,6 +146,7 @@ struct deposit_asked {
 /* An answer to a pull, lent to the mesh. */
 struct deposit_answer {
 	struct deposits *deposits;
+	uint8_t asker[DEPOSIT_KEY_LEN];
 	uint8_t bytes[MESH_ASK_LEN_MAX];
 };
 
@@ -160,7 +161,6 @@ struct deposit_out {
 	unsigned try_cnt;
 	int err;
 	const char *why;
-	uint64_t kept_until_s; /* by the STORE node; 0: it said nothing yet */
 	uint8_t reply[256];
 };
 

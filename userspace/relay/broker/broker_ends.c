@@ -102,7 +102,7 @@ int relay_broker_leg_set(const struct relay_broker *broker, struct relay_flow_id
 
 	if (end->is_guest)
 		remote = addr_of_leg(end->key, ADDR_LEG_GUEST);
-	else if (remote.transport == ADDR_TCP)
+	else if (remote.transport == ADDR_TCP || addr_is_line(&remote))
 		remote = addr_of_leg(
 			end->key, params->worker_of ? params->worker_of(params->ctx, end->key) : 0);
 	return relay_flow_set_leg(params->relay, id, leg, &remote, &path->local);

@@ -148,6 +148,7 @@ static int tty_make_raw(int fd, uint32_t baud)
 	if (tcgetattr(fd, &termios) < 0)
 		return -errno;
 	cfmakeraw(&termios);
+	termios.c_cflag &= ~(tcflag_t)(CRTSCTS | CSTOPB);
 	termios.c_cflag |= CLOCAL | CREAD;
 	termios.c_iflag &= ~(tcflag_t)(IXOFF | IXANY);
 	termios.c_cc[VMIN] = 1;
