@@ -331,8 +331,10 @@ int offers_ask(struct service_offers *offers, const struct schema *schema,
 		.service = schema->id,
 		.type = SERVICE_MESSAGE_QUERY,
 		.version = schema->version,
-		/* A relay sends on 1 and more, so 0 would say that the query is this node's. */
-		.hop_cnt = offers->params.config.spread.hops_max > 1,
+		/* A relay sends on 1 and more: one that sees 1 does not know whether it began here. */
+		.hop_cnt = offers->params.config.spread.hops_max > 1
+				   ? (uint8_t)random_below(offers->params.random, 2)
+				   : 0,
 		.hop_max = (uint8_t)offers->params.config.spread.hops_max,
 		.ttl_hours = 1,
 		.timestamp_s = offers->params.wall_s(offers->params.ctx),

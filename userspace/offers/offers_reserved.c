@@ -361,10 +361,16 @@ enum offers_delivery offers_deliver(struct service_offers *offers,
 						.ticket = delivered->ticket,
 						.now_ns = now_ns};
 
-	if (offers_message_parse(delivered->bytes, delivered->len, &message) < 0 ||
-	    offers_message_time(&message, offers->params.wall_s(offers->params.ctx)) !=
-		    SERVICE_MESSAGE_TIMELY)
+	if (offers_message_parse(delivered->bytes, delivered->len, &message) < 0)
 		return OFFERS_DELIVERY_UNFIT;
+	switch (offers_message_time(&message, offers->params.wall_s(offers->params.ctx))) {
+	case SERVICE_MESSAGE_EARLY:
+		return OFFERS_DELIVERY_LATER; /* this node's clock may be behind */
+	case SERVICE_MESSAGE_EXPIRED:
+		return OFFERS_DELIVERY_UNFIT;
+	case SERVICE_MESSAGE_TIMELY:
+		break;
+	}
 	if (memcmp(delivered->recipient, own, MESH_KEY_LEN) != 0)
 		return outcomes[offers_reservations_answer(offers->reservations,
 							   delivered->recipient, &heard)];

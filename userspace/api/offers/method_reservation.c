@@ -263,6 +263,8 @@ static void decide(struct api *api, struct control_call *call, enum reservation_
 		 "weft reservation show says how it is"},
 		{WEFT_EFULL, "the offer has not so many units left",
 		 "refuse it, or change the units: weft offer update OFFER --units N"},
+		{WEFT_ETOOSMALL, "this node keeps no more confirmed reservations",
+		 "weft reservation cancel ends one, and each ends with its offer"},
 		{WEFT_ETOOLARGE, "the message is longer than 2,000 bytes", "shorten it"},
 		{WEFT_EBUSY, "the disk does not keep up", "try again in some seconds"},
 		{0, NULL, "the daemon's log may tell more"},

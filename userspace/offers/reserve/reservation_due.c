@@ -16,8 +16,8 @@
 #define PUT_AGAIN_NS	(5 * NS_PER_S)
 #define PUT_AGAIN_MAX	7u /* doublings: ten minutes */
 #define PULL_FIRST_NS	(2 * NS_PER_S)
-#define PULL_OFTEN_CNT	60u	     /* about an hour */
-#define PULL_LATE_S	(24u * 3600) /* an answer may have been in its box for so long */
+#define PULL_OFTEN_CNT	60u			/* about an hour */
+#define PULL_LATE_S	RESERVATION_OVER_LIFE_S /* an answer may have been in its box for so long */
 #define CANCEL_SENT_CNT 4u
 
 /* --- when --- */
@@ -217,7 +217,7 @@ static void made_send(struct reservation *row, uint64_t now_ns)
 	row->is_unsent = !around->send(around->ctx, record->message, record->message_len, now_ns);
 	reservations->stats.sent_cnt += !row->is_unsent;
 	row->try_ns = now_ns + send_step_ns(row->try_cnt++);
-	if (is_cancel && row->try_cnt == CANCEL_SENT_CNT)
+	if (is_cancel && row->try_cnt >= CANCEL_SENT_CNT)
 		row->try_ns = UINT64_MAX;
 }
 

@@ -93,7 +93,7 @@ static size_t message_make(const struct reservations *reservations,
 		.type = spoken->type,
 		.version = record->version,
 		.provider = record->parties.provider,
-		.hop_cnt = 1,
+		.hop_cnt = (uint8_t)random_below(reservations->params.random, 2),
 		.hop_max = MADE_HOPS_MAX,
 		.ttl_hours = is_reserve
 				     ? (uint16_t)((record->expires_s - record->made_s) / S_PER_HOUR)
@@ -118,8 +118,10 @@ static size_t message_make(const struct reservations *reservations,
 static uint64_t life_s(const struct reservation_ask *ask, uint64_t wall_s)
 {
 	uint64_t hours = ask->hours ? ask->hours : RESERVATION_HOURS;
-	uint64_t left_h = (ask->offer->expires_s - wall_s + S_PER_HOUR - 1) / S_PER_HOUR;
+	uint64_t left_h = (ask->offer->expires_s - wall_s) / S_PER_HOUR;
 
+	if (left_h == 0)
+		left_h = 1;
 	return (hours < left_h ? hours : left_h) * S_PER_HOUR;
 }
 

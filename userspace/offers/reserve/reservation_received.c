@@ -161,6 +161,9 @@ static enum reservation_verdict on_reserve(struct reservations *reservations,
 		return RESERVATION_NOT_FOR;
 	record.changed_s = offers_reservations_wall_s(reservations);
 	record.expires_s = offers_message_expires_s(heard->message);
+	/* No proof covers the time of a Reserve, so it holds no place for longer than one may. */
+	if (record.expires_s > record.changed_s + RESERVATION_HOURS_MAX * S_PER_HOUR)
+		record.expires_s = record.changed_s + RESERVATION_HOURS_MAX * S_PER_HOUR;
 	if (record.expires_s > record.offer_expires_s)
 		record.expires_s = record.offer_expires_s;
 	record.units = content->units;
@@ -322,6 +325,7 @@ static int confirm_check(const struct reservation *row)
 	const struct reservations_around *around = &reservations->params.around;
 	struct reservation_offer offer;
 	struct offer_name name;
+	struct fair_view places;
 
 	if (row->record.state != RESERVATION_ASKED ||
 	    offers_reservations_wall_s(reservations) >= row->record.expires_s)
@@ -329,9 +333,11 @@ static int confirm_check(const struct reservation *row)
 	name_of(&row->record, &name);
 	if (around->offer(around->ctx, &name, &offer) < 0)
 		return WEFT_ESTALE;
-	return offers_reservations_confirmed(reservations, &name) + row->record.units > offer.units
-		       ? WEFT_EFULL
-		       : 0;
+	if (offers_reservations_confirmed(reservations, &name) + row->record.units > offer.units)
+		return WEFT_EFULL;
+	/* Beyond the part that is reserved for them, others could take their places. */
+	fair_read(&reservations->places.fair, &places);
+	return places.held_cnts[FAIR_CHOSEN] >= places.floor_cnts[FAIR_CHOSEN] ? WEFT_ETOOSMALL : 0;
 }
 
 static int decide(struct reservation *row, const struct reservation_change *change)

@@ -150,6 +150,7 @@ static void peer_send(struct offer_spread *spread, struct spread_peer *peer, uin
 			continue;
 		}
 		spread->stats.full_cnt++;
+		send_fail(send, WEFT_EUNREACHABLE, now_ns);
 		send_free(send);
 		if (is_last)
 			return;

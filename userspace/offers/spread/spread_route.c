@@ -87,7 +87,8 @@ static struct spread_hop *hop_for(struct offer_spread *spread, struct spread_rou
 		if (!route->hops[i].is_set || (way->is_proved && !route->hops[i].is_proved))
 			place = &route->hops[i];
 	for (unsigned i = 0; i < SPREAD_ROUTE_HOPS && !place; i++)
-		if (!is_connected(spread, route->hops[i].key))
+		if (!is_connected(spread, route->hops[i].key) &&
+		    (way->is_proved || !route->hops[i].is_proved))
 			place = &route->hops[i];
 	if (place)
 		*place = (struct spread_hop){.is_set = true};
