@@ -72,6 +72,17 @@ uint32_t node_choices(void *ctx, const uint8_t *key)
 	return node->sharing ? node_sharing_choices(node->sharing, key) : 0;
 }
 
+/* A peer whose session is another worker's would leave that one for home, if home asked it. */
+static void home_session_up(struct node *node, const uint8_t *key)
+{
+	struct mesh_path path;
+
+	if (!mesh_neighbour_ops.path(node->home->mesh, key, &path) || path.session == 0)
+		return;
+	deposits_session_up(node->deposits, key, node->home->now_ns);
+	offers_session_up(node->offers, key, node->home->now_ns);
+}
+
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;
@@ -84,8 +95,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 		relay_slots_session(node->relay_slots, peer->key, node->home->now_ns);
 		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
-		deposits_session_up(node->deposits, peer->key, node->home->now_ns);
-		offers_session_up(node->offers, peer->key, node->home->now_ns);
+		home_session_up(node, peer->key);
 	} else {
 		node_fabric_session_down(node->fabric, peer->key);
 		relay_broker_session_changed(node->relay_broker, peer->key, node->home->now_ns);

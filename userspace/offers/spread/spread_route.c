@@ -67,10 +67,11 @@ static struct spread_route *route_new(struct offer_spread *spread, const uint8_t
 
 static bool is_connected(struct offer_spread *spread, const uint8_t *key)
 {
-	struct mesh_neighbour neighbour;
+	struct mesh_path path;
 
-	return spread->params.neighbours->find(spread->params.mesh.mesh, key, &neighbour) &&
-	       neighbour.is_connected;
+	/* Another worker's session is none: the peer would leave that worker. */
+	return spread->params.neighbours->path(spread->params.mesh.mesh, key, &path) &&
+	       path.session != 0;
 }
 
 /* The hop in which key may stand: its own, a free one, or that of a neighbour that is worth less. */
