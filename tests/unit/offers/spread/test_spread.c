@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/timer.h"
 #include "offers/message/service_query.h"
 #include "support/check.h"
-#include "support/mesh_lab.h"
+#include "support/spread_node.h"
 
 #define NODES	  12u
 #define LAPSE_NS  (2 * NS_PER_S)
@@ -17,9 +16,7 @@
 #define TTL_HOURS 72u
 
 struct place {
-	struct mesh *node;
-	struct offer_spread *spread;
-	struct timer_wheel timers;
+	struct spread_node at;
 	uint8_t seen[64][16]; /* payloads of announces, in order */
 	unsigned seen_cnt;    /* announces that were new here */
 	unsigned handed_cnt;  /* announces that the handler got */
@@ -137,7 +134,8 @@ static void on_query(void *ctx, const struct spread_message *query, const uint8_
 	if (!place->answers)
 		return;
 	response = response_of(token);
-	CHECK(offers_spread_respond(place->spread, token, response.at, response.len, lab.now_ns));
+	CHECK(offers_spread_respond(place->at.spread, token, response.at, response.len,
+				    lab.now_ns));
 }
 
 static void on_hear(void *ctx, const struct spread_message *message,
@@ -150,44 +148,18 @@ static void on_hear(void *ctx, const struct spread_message *message,
 	place->heard_cnt++;
 }
 
-static void on_turn(void *ctx, uint64_t now_ns)
-{
-	timer_wheel_expire(&((struct place *)ctx)->timers, now_ns);
-}
-
-static uint64_t on_next_ns(void *ctx)
-{
-	return timer_wheel_next_ns(&((struct place *)ctx)->timers);
-}
-
-static uint64_t on_wall_s(void *ctx)
-{
-	(void)ctx;
-	return mesh_lab_wall_s(&lab);
-}
-
 static struct place *place_add(uint32_t caps)
 {
 	struct place *place = &places[place_cnt++];
-	struct spread_params params = {
+	const struct spread_params params = {
 		.config = config,
 		.handler = {.keep = on_keep, .answer = on_query, .hear = on_hear, .ctx = place},
-		.neighbours = &mesh_lab_neighbours,
-		.timers = &place->timers,
 		.random = &dice,
-		.wall_s = on_wall_s,
 	};
 
-	*place = (struct place){.node = mesh_lab_add(&lab)};
-	mesh_lab_up(place->node);
-	place->node->caps = caps;
-	timer_wheel_init(&place->timers, lab.now_ns);
-	params.mesh = mesh_lab_seam_of(place->node);
-	if (offers_spread_new(&params, &place->spread) < 0)
-		abort();
-	place->node->expire = on_turn;
-	place->node->next_ns = on_next_ns;
-	place->node->ctx = place;
+	*place = (struct place){.seen_cnt = 0};
+	spread_node_add(&lab, &params, &place->at);
+	place->at.node->caps = caps;
 	return place;
 }
 
@@ -205,7 +177,7 @@ static void begin(unsigned cnt)
 static void end_all(void)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		offers_spread_free(places[i].spread);
+		spread_node_free(&places[i].at);
 	mesh_lab_fini(&lab);
 }
 
@@ -213,7 +185,7 @@ static struct spread_stats stats_of(const struct place *place)
 {
 	struct spread_stats stats;
 
-	offers_spread_stats(place->spread, &stats);
+	offers_spread_stats(place->at.spread, &stats);
 	return stats;
 }
 
@@ -222,7 +194,8 @@ static struct mesh_lab_ask asked;
 
 static int tell(struct place *from, const struct place *to, const struct bytes *message)
 {
-	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, message->at, message->len, &asked);
+	mesh_lab_ask(from->at.node, to->at.node, MESH_SERVICE_MESSAGE, message->at, message->len,
+		     &asked);
 	return asked.reply.err;
 }
 
@@ -238,13 +211,13 @@ static void meet(struct place *from, const struct place *to)
 static void settle(void)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].node->due_ns = 0;
+		places[i].at.node->due_ns = 0;
 	(void)mesh_lab_run(&lab, LAPSE_NS, NULL, NULL);
 }
 
 static void say(struct place *place, const struct bytes *message)
 {
-	(void)offers_spread_announce(place->spread, message->at, message->len, lab.now_ns);
+	(void)offers_spread_announce(place->at.spread, message->at, message->len, lab.now_ns);
 	settle();
 }
 
@@ -299,7 +272,7 @@ static void test_a_message_goes_to_as_many_neighbours_as_the_fan_out(void)
 	for (unsigned i = 1; i < 11; i++)
 		meet(&places[0], &places[i]);
 	announce = announce_of(1, 0, 1);
-	CHECK_EQ(offers_spread_announce(places[0].spread, announce.at, announce.len, lab.now_ns),
+	CHECK_EQ(offers_spread_announce(places[0].at.spread, announce.at, announce.len, lab.now_ns),
 		 3);
 	settle();
 	for (unsigned i = 1; i < 11; i++)
@@ -318,7 +291,7 @@ static void test_a_neighbour_that_is_no_service_relay_gets_nothing(void)
 	(void)place_add(MESH_CAP_CONTENT_SEED);
 	meet(&places[0], &places[1]);
 	announce = announce_of(1, 0, 4);
-	CHECK_EQ(offers_spread_announce(places[0].spread, announce.at, announce.len, lab.now_ns),
+	CHECK_EQ(offers_spread_announce(places[0].at.spread, announce.at, announce.len, lab.now_ns),
 		 0);
 	settle();
 	CHECK_EQ(places[1].seen_cnt, 0);
@@ -445,7 +418,7 @@ static void test_a_response_walks_back_the_way_of_its_query(void)
 		meet(&places[i - 1], &places[i]);
 	places[3].answers = true;
 	query = query_of(9, 4);
-	CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns), 1);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns), 1);
 	settle();
 	for (unsigned i = 1; i < 4; i++)
 		CHECK_EQ(places[i].asked_cnt, 1);
@@ -466,7 +439,7 @@ static void test_a_query_that_comes_round_is_asked_once(void)
 	for (unsigned i = 1; i < 6; i++)
 		places[i].answers = true;
 	query = query_of(9, 4);
-	CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns), 2);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns), 2);
 	settle();
 	for (unsigned i = 1; i < 6; i++)
 		CHECK_EQ(places[i].asked_cnt, 1);
@@ -497,7 +470,7 @@ static void test_a_token_lives_for_a_minute_or_until_its_query_ends(void)
 	meet(&places[0], &places[1]);
 	query = query_of(9, 4);
 	response = response_of(token);
-	CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns), 1);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns), 1);
 	(void)mesh_lab_run(&lab, SPREAD_TOKEN_LIFE_NS - NS_PER_S, NULL, NULL);
 	CHECK_EQ(tell(&places[1], &places[0], &response), 0);
 	CHECK_EQ(places[0].heard_cnt, 1);
@@ -507,8 +480,8 @@ static void test_a_token_lives_for_a_minute_or_until_its_query_ends(void)
 	CHECK_EQ(stats_of(&places[0]).token_cnt, 0);
 	/* One that the asker ends lives no longer. */
 	query = query_of(9, 4);
-	CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns), 1);
-	offers_spread_query_end(places[0].spread, token);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns), 1);
+	offers_spread_query_end(places[0].at.spread, token);
 	response = response_of(token);
 	CHECK_EQ(tell(&places[1], &places[0], &response), 0);
 	CHECK_EQ(places[0].heard_cnt, 1);
@@ -522,10 +495,11 @@ static void test_one_query_of_this_node_more_than_there_are_places_is_refused(vo
 	begin(1);
 	for (unsigned i = 0; i < 64; i++) {
 		query = query_of((uint8_t)(1 + i), 4);
-		CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns), 0);
+		CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns),
+			 0);
 	}
 	query = query_of(100, 4);
-	CHECK_EQ(offers_spread_query(places[0].spread, query.at, query.len, lab.now_ns),
+	CHECK_EQ(offers_spread_query(places[0].at.spread, query.at, query.len, lab.now_ns),
 		 WEFT_EFULL);
 	end_all();
 }
@@ -560,10 +534,10 @@ static void test_a_neighbour_that_is_slow_has_its_number_of_messages_on_their_wa
 
 	begin(2);
 	meet(&places[0], &places[1]);
-	mesh_lab_down(places[1].node);
+	mesh_lab_down(places[1].at.node);
 	for (unsigned i = 0; i <= SPREAD_SENDS_PER_PEER; i++) {
 		announce = announce_of((uint8_t)i, 0, 4);
-		CHECK_EQ(offers_spread_announce(places[0].spread, announce.at, announce.len,
+		CHECK_EQ(offers_spread_announce(places[0].at.spread, announce.at, announce.len,
 						lab.now_ns),
 			 i < SPREAD_SENDS_PER_PEER);
 	}

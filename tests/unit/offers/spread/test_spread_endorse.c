@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/timer.h"
 #include "offers/message/endorsement_message.h"
 #include "offers/message/service_query.h"
 #include "support/check.h"
-#include "support/mesh_lab.h"
+#include "support/spread_node.h"
 
 #define NODES	 12u
 #define LAPSE_NS (2 * NS_PER_S)
@@ -19,9 +18,7 @@
 #define LAB_STEP_NS (2 * NS_PER_MS)
 
 struct place {
-	struct mesh *node;
-	struct offer_spread *spread;
-	struct timer_wheel timers;
+	struct spread_node at;
 	uint8_t seen[64]; /* names of endorsements */
 	unsigned seen_cnt, handed_cnt;
 	enum spread_rank rank; /* of this one, to others */
@@ -153,7 +150,7 @@ static void respond(struct place *place, const uint8_t *token, uint64_t now_ns)
 	p = writer_of(payload, sizeof(payload));
 	offers_response_write(&p, &response);
 	CHECK(offers_spread_respond(
-		place->spread, token, bytes,
+		place->at.spread, token, bytes,
 		service_message_of(bytes,
 				   (struct service_message){.type = SERVICE_MESSAGE_RESPONSE}, &p),
 		now_ns));
@@ -183,31 +180,15 @@ static enum spread_rank on_rank(void *ctx, uint32_t service, const uint8_t *peer
 	if (service != SERVICE)
 		abort();
 	for (unsigned i = 0; i < place_cnt; i++)
-		if (memcmp(places[i].node->key, peer, MESH_KEY_LEN) == 0)
+		if (memcmp(places[i].at.node->key, peer, MESH_KEY_LEN) == 0)
 			return places[i].rank;
 	return SPREAD_RANK_USUAL;
-}
-
-static void on_turn(void *ctx, uint64_t now_ns)
-{
-	timer_wheel_expire(&((struct place *)ctx)->timers, now_ns);
-}
-
-static uint64_t on_next_ns(void *ctx)
-{
-	return timer_wheel_next_ns(&((struct place *)ctx)->timers);
-}
-
-static uint64_t on_wall_s(void *ctx)
-{
-	(void)ctx;
-	return mesh_lab_wall_s(&lab);
 }
 
 static void place_add(void)
 {
 	struct place *place = &places[place_cnt++];
-	struct spread_params params = {
+	const struct spread_params params = {
 		.config = config,
 		.handler = {.keep = on_keep,
 			    .endorse = on_endorse,
@@ -216,22 +197,11 @@ static void place_add(void)
 			    .answer = on_query,
 			    .hear = on_hear,
 			    .ctx = place},
-		.neighbours = &mesh_lab_neighbours,
-		.timers = &place->timers,
 		.random = &dice,
-		.wall_s = on_wall_s,
 	};
 
-	*place = (struct place){.node = mesh_lab_add(&lab), .rank = SPREAD_RANK_USUAL};
-	mesh_lab_up(place->node);
-	place->node->caps = MESH_CAP_SERVICE_RELAY;
-	timer_wheel_init(&place->timers, lab.now_ns);
-	params.mesh = mesh_lab_seam_of(place->node);
-	if (offers_spread_new(&params, &place->spread) < 0)
-		abort();
-	place->node->expire = on_turn;
-	place->node->next_ns = on_next_ns;
-	place->node->ctx = place;
+	*place = (struct place){.rank = SPREAD_RANK_USUAL};
+	spread_node_add(&lab, &params, &place->at);
 }
 
 static void begin(unsigned cnt)
@@ -248,7 +218,7 @@ static void begin(unsigned cnt)
 static void end_all(void)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		offers_spread_free(places[i].spread);
+		spread_node_free(&places[i].at);
 	mesh_lab_fini(&lab);
 }
 
@@ -256,7 +226,7 @@ static struct mesh_lab_ask asked;
 
 static int tell(struct place *from, const struct place *to, const void *bytes, size_t len)
 {
-	mesh_lab_ask(from->node, to->node, MESH_ENDORSE, bytes, len, &asked);
+	mesh_lab_ask(from->at.node, to->at.node, MESH_ENDORSE, bytes, len, &asked);
 	return asked.reply.err;
 }
 
@@ -270,7 +240,7 @@ static void meet(struct place *from, const struct place *to)
 static void settle(void)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].node->due_ns = 0;
+		places[i].at.node->due_ns = 0;
 	(void)mesh_lab_run(&lab, LAPSE_NS, NULL, NULL);
 }
 
@@ -279,7 +249,7 @@ static void say(struct place *place, uint8_t name)
 	struct bytes said = endorsement_of(name);
 
 	(void)offers_spread_endorse(
-		place->spread, NULL, SERVICE,
+		place->at.spread, NULL, SERVICE,
 		&(const struct spread_endorsement){said.at, said.len, NULL, lab.now_ns});
 	settle();
 }
@@ -374,8 +344,10 @@ static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left
 	/* Nor does it get what is for it alone, as when its session begins. */
 	said = endorsement_of(9);
 	one = (struct spread_endorsement){said.at, said.len, NULL, lab.now_ns};
-	CHECK_EQ(offers_spread_endorse(places[0].spread, places[10].node->key, SERVICE, &one), 0);
-	CHECK_EQ(offers_spread_endorse(places[0].spread, places[9].node->key, SERVICE, &one), 1);
+	CHECK_EQ(offers_spread_endorse(places[0].at.spread, places[10].at.node->key, SERVICE, &one),
+		 0);
+	CHECK_EQ(offers_spread_endorse(places[0].at.spread, places[9].at.node->key, SERVICE, &one),
+		 1);
 	end_all();
 }
 
@@ -404,7 +376,7 @@ static int ask(struct place *from, const struct place *to, uint32_t name)
 	uint8_t bytes[512];
 	size_t len = query_make(bytes, name);
 
-	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, bytes, len, &asked);
+	mesh_lab_ask(from->at.node, to->at.node, MESH_SERVICE_MESSAGE, bytes, len, &asked);
 	return asked.reply.err;
 }
 
@@ -421,12 +393,12 @@ static void test_an_offer_goes_back_to_a_query_once(void)
 	for (unsigned i = 1; i < 5; i++)
 		places[i].answers_with = i < 4 ? 7 : 8;
 	len = query_make(bytes, 1);
-	CHECK_EQ(offers_spread_query(places[0].spread, bytes, len, lab.now_ns), 1);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, bytes, len, lab.now_ns), 1);
 	settle();
 	CHECK_EQ(places[0].heard_cnt, 2);
 	/* Another query gets them again. */
 	len = query_make(bytes, 2);
-	CHECK_EQ(offers_spread_query(places[0].spread, bytes, len, lab.now_ns), 1);
+	CHECK_EQ(offers_spread_query(places[0].at.spread, bytes, len, lab.now_ns), 1);
 	settle();
 	CHECK_EQ(places[0].heard_cnt, 4);
 	end_all();
@@ -437,7 +409,7 @@ static void test_a_schemas_own_rates_go_before_what_is_configured(void)
 	struct bytes message;
 
 	begin(2);
-	places[0].node->caps = 0; /* one that asks for itself */
+	places[0].at.node->caps = 0; /* one that asks for itself */
 	places[1].announces_per_min = 12;
 	places[1].queries_per_min = 2;
 	for (uint8_t name = 0; name < 12; name++) {

@@ -4,21 +4,18 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/timer.h"
 #include "crypto/node_key.h"
 #include "offers/message/service_query.h"
 #include "offers/spread/offer_spread.h"
 #include "support/check.h"
-#include "support/mesh_lab.h"
+#include "support/spread_node.h"
 
 #define NODES	 20u
 #define LAPSE_NS (2 * NS_PER_S)
 #define LONG_NS	 (30 * NS_PER_S)
 
 struct place {
-	struct mesh *node;
-	struct offer_spread *spread;
-	struct timer_wheel timers;
+	struct spread_node at;
 	unsigned kept_cnt, reserved_cnt, stranded_cnt;
 	uint8_t stranded_from[MESH_KEY_LEN];
 	bool refuses, keeps;
@@ -61,7 +58,7 @@ static struct bytes announce_of(const struct place *place)
 {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
 
-	offers_address(place->node->key, address);
+	offers_address(place->at.node->key, address);
 	return message_of((struct service_message){.type = SERVICE_MESSAGE_ANNOUNCE,
 						   .signature = signature,
 						   .hop_max = 16},
@@ -72,7 +69,7 @@ static struct bytes reserve_of(const struct place *provider, uint8_t hop_cnt)
 {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
 
-	offers_address(provider->node->key, address);
+	offers_address(provider->at.node->key, address);
 	return message_of((struct service_message){.type = SERVICE_MESSAGE_RESERVE,
 						   .hop_cnt = hop_cnt,
 						   .hop_max = UINT8_MAX},
@@ -121,26 +118,10 @@ static enum spread_verdict on_strand(void *ctx, const struct spread_message *mes
 	return place->keeps ? SPREAD_NEW : SPREAD_REFUSED;
 }
 
-static void on_turn(void *ctx, uint64_t now_ns)
-{
-	timer_wheel_expire(&((struct place *)ctx)->timers, now_ns);
-}
-
-static uint64_t on_next_ns(void *ctx)
-{
-	return timer_wheel_next_ns(&((struct place *)ctx)->timers);
-}
-
-static uint64_t on_wall_s(void *ctx)
-{
-	(void)ctx;
-	return mesh_lab_wall_s(&lab);
-}
-
 static void place_add(void)
 {
 	struct place *place = &places[place_cnt++];
-	struct spread_params params = {
+	const struct spread_params params = {
 		.config = config,
 		.handler = {.keep = on_keep,
 			    .answer = on_query,
@@ -148,30 +129,19 @@ static void place_add(void)
 			    .reserve = on_reserve,
 			    .strand = on_strand,
 			    .ctx = place},
-		.neighbours = &mesh_lab_neighbours,
-		.timers = &place->timers,
 		.random = &dice,
-		.wall_s = on_wall_s,
 	};
 
-	*place = (struct place){.node = mesh_lab_add(&lab), .keeps = true, .kept = SPREAD_NEW};
-	mesh_lab_up(place->node);
-	place->node->caps = MESH_CAP_SERVICE_RELAY;
-	timer_wheel_init(&place->timers, lab.now_ns);
-	params.mesh = mesh_lab_seam_of(place->node);
-	offers_address(place->node->key, params.address);
-	if (offers_spread_new(&params, &place->spread) < 0)
-		abort();
-	place->node->expire = on_turn;
-	place->node->next_ns = on_next_ns;
-	place->node->ctx = place;
+	*place = (struct place){.keeps = true, .kept = SPREAD_NEW};
+	spread_node_add(&lab, &params, &place->at);
 }
 
 static struct mesh_lab_ask asked;
 
 static int tell(const struct place *from, const struct place *to, const struct bytes *message)
 {
-	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, message->at, message->len, &asked);
+	mesh_lab_ask(from->at.node, to->at.node, MESH_SERVICE_MESSAGE, message->at, message->len,
+		     &asked);
 	return asked.reply.err;
 }
 
@@ -186,7 +156,7 @@ static void meet(const struct place *from, const struct place *to)
 static void settle(uint64_t ns)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].node->due_ns = 0;
+		places[i].at.node->due_ns = 0;
 	(void)mesh_lab_run(&lab, ns, NULL, NULL);
 }
 
@@ -209,14 +179,14 @@ static void announce(struct place *place)
 {
 	const struct bytes bytes = announce_of(place);
 
-	(void)offers_spread_announce(place->spread, bytes.at, bytes.len, lab.now_ns);
+	(void)offers_spread_announce(place->at.spread, bytes.at, bytes.len, lab.now_ns);
 	settle(LAPSE_NS);
 }
 
 static bool reserve(struct place *consumer, const struct place *provider)
 {
 	const struct bytes bytes = reserve_of(provider, 1);
-	bool is_sent = offers_spread_walk(consumer->spread, bytes.at, bytes.len, lab.now_ns);
+	bool is_sent = offers_spread_walk(consumer->at.spread, bytes.at, bytes.len, lab.now_ns);
 
 	settle(LAPSE_NS);
 	return is_sent;
@@ -225,7 +195,7 @@ static bool reserve(struct place *consumer, const struct place *provider)
 static void end_all(void)
 {
 	for (unsigned i = 0; i < place_cnt; i++)
-		offers_spread_free(places[i].spread);
+		spread_node_free(&places[i].at);
 	mesh_lab_fini(&lab);
 }
 
@@ -233,7 +203,7 @@ static struct spread_stats stats_of(const struct place *place)
 {
 	struct spread_stats stats;
 
-	offers_spread_stats(place->spread, &stats);
+	offers_spread_stats(place->at.spread, &stats);
 	return stats;
 }
 
@@ -255,12 +225,12 @@ static void test_where_the_next_node_is_gone_a_node_on_the_way_keeps_it(void)
 {
 	begin(4);
 	announce(&places[0]);
-	mesh_lab_down(places[0].node);
+	mesh_lab_down(places[0].at.node);
 	CHECK(reserve(&places[3], &places[0]));
 	settle(LONG_NS);
 	/* The session seemed to be there, so it was sent and not taken. */
 	CHECK_EQ(places[1].stranded_cnt, 1);
-	CHECK_MEM(places[1].stranded_from, places[2].node->key, MESH_KEY_LEN);
+	CHECK_MEM(places[1].stranded_from, places[2].at.node->key, MESH_KEY_LEN);
 	CHECK_EQ(stats_of(&places[1]).stranded_cnt, 1);
 	CHECK_EQ(places[2].stranded_cnt, 0);
 	end_all();
@@ -297,13 +267,13 @@ static void test_a_provider_that_moved_is_found_by_its_later_announces(void)
 	begin(4);
 	announce(&places[0]);
 	/* It comes back as a neighbour of the last one, and says its offer again. */
-	mesh_lab_down(places[1].node);
+	mesh_lab_down(places[1].at.node);
 	meet(&places[0], &places[3]);
-	offers_spread_meet(places[3].spread, places[0].node->key, lab.now_ns);
-	CHECK_MEM(offers_spread_next(places[3].spread,
+	offers_spread_meet(places[3].at.spread, places[0].at.node->key, lab.now_ns);
+	CHECK_MEM(offers_spread_next(places[3].at.spread,
 				     reserve_of(&places[0], 1).at + SERVICE_MESSAGE_ADDRESS_AT,
 				     NULL),
-		  places[0].node->key, MESH_KEY_LEN);
+		  places[0].at.node->key, MESH_KEY_LEN);
 	CHECK(reserve(&places[3], &places[0]));
 	CHECK_EQ(places[0].reserved_cnt, 1);
 	end_all();
@@ -332,10 +302,10 @@ static void test_a_neighbour_has_five_reserves_of_a_service_in_a_minute(void)
 	struct bytes bytes;
 
 	begin(2);
-	places[1].node->caps = 0; /* no service relay */
-	mesh_lab_down(places[1].node);
-	mesh_lab_up(places[1].node);
-	places[1].node->caps = 0;
+	places[1].at.node->caps = 0; /* no service relay */
+	mesh_lab_down(places[1].at.node);
+	mesh_lab_up(places[1].at.node);
+	places[1].at.node->caps = 0;
 	bytes = reserve_of(&places[0], 1);
 	for (unsigned i = 0; i < config.reserves_per_min; i++)
 		CHECK_EQ(tell(&places[1], &places[0], &bytes), 0);
@@ -374,7 +344,7 @@ static void test_more_ways_than_there_is_room_for_take_none_of_another_neighbour
 	CHECK_EQ(stats_of(&places[1]).route_cnt, config.route_cap);
 	announces_bring(3, 1, 5);
 	CHECK_EQ(stats_of(&places[1]).route_evicted_cnt, 5);
-	CHECK(offers_spread_next(places[1].spread,
+	CHECK(offers_spread_next(places[1].at.spread,
 				 reserve_of(&places[0], 1).at + SERVICE_MESSAGE_ADDRESS_AT,
 				 NULL) != NULL);
 	end_all();
@@ -386,7 +356,7 @@ static void test_a_confirm_in_message_310_is_ignored(void)
 	struct bytes bytes;
 
 	begin(2);
-	offers_address(places[1].node->key, address);
+	offers_address(places[1].at.node->key, address);
 	bytes = message_of((struct service_message){.type = SERVICE_MESSAGE_CONFIRM,
 						    .signature = signature,
 						    .hop_max = 4},
