@@ -9,7 +9,7 @@
 #include "weft/err.h"
 
 /*
- * A box of any length that one Ed25519 key opens, and that does not say who sealed it:
+ * A box of any length that one Ed25519 key opens, and that does not name its sender:
  *
  *	one-time X25519 key 32 | nonce 24 | XChaCha20-Poly1305 of the text, with its tag 16
  *

@@ -172,9 +172,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if (params->is_simulated)
 		return params->has_locals ? api_http_open(node->api, what) : 0;
 	if ((err = worker_watch(node->home, &node->threads->store_watch, store_fd(node->store))) <
-	    0)
-		return err;
-	if ((err = node_watch_machine(node)) < 0)
+		    0 ||
+	    (err = node_watch_machine(node)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
 	firewall = node_firewall_params(node);

@@ -447,7 +447,7 @@ void api_list_endorsers(struct api *api, struct control_call *call,
 	api_reply(call, list_endorsers, .endorsers = list);
 }
 
-/* --- who relays what --- */
+/* --- services of a neighbour --- */
 
 #define SERVICES_TEXT_CAP 2048
 

@@ -30,7 +30,7 @@ struct timer_wheel;
  *
  * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
  * its token is new. A response goes back along the way that its query came, from node to node, so
- * no node on the way learns who asked. A Reserve, and a Cancel of its consumer, goes to the neighbour
+ * no node on the way learns the asker. A Reserve, and a Cancel of its consumer, goes to the neighbour
  * that brought the provider's announce, and so on, to the provider. Where no session leads on, the
  * handler keeps it for the provider, or it is lost.
  *

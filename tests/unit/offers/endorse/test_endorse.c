@@ -240,7 +240,7 @@ static void test_what_is_durable_outlives_a_crash(void)
 	rig_end();
 }
 
-/* --- who fills it --- */
+/* --- shares --- */
 
 static void test_many_keys_of_one_network_leave_room_for_another(void)
 {
