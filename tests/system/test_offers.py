@@ -262,6 +262,8 @@ def test_schemas_are_listed_shown_added_and_removed(lab):
     names = {schema["name"] for schema in node.json("schema", "list")["schemas"]}
     check({"fapp", "housing", "repair"} <= names, names)
     shown = node.json("schema", "show", "housing")
+    check_eq({row["name"]: row["bounds"] for row in shown["fields"]}["rooms"], "0.5 to 100",
+             "bounds of a number with a decimal")
     check_eq([row["name"] for row in shown["filters"]][:5],
              ["room_type", "max_rent", "min_size", "plz_prefix", "available_before"], "filters")
     path = lab.dir / "boats.ini"

@@ -110,12 +110,9 @@ static bool is_required(const struct control *control)
 static void bound_write(FILE *out, const struct schema_field *field, const char *attribute,
 			int64_t number)
 {
-	const struct schema_item item = {.number = number};
-	const struct schema_value value = {SCHEMA_PRESENT, 1, &item};
-	char text[64];
+	char text[SCHEMA_NUMBER_CAP];
 
-	tagged_write(out, attribute, offers_schema_value_print(field, &value, text, sizeof(text)),
-		     "\"");
+	tagged_write(out, attribute, offers_schema_number_print(field, number, text), "\"");
 }
 
 static void number_attributes_write(FILE *out, const struct control *control)

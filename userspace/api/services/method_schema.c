@@ -28,9 +28,13 @@ struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct sch
 /* The bounds of a field's values, in words. */
 static const char *bounds_text(struct varlink_blocks *blocks, const struct schema_field *field)
 {
+	char min[SCHEMA_NUMBER_CAP], max[SCHEMA_NUMBER_CAP];
+
 	switch (field->type) {
 	case SCHEMA_NUMBER:
-		return varlink_format(blocks, "%" PRId64 " to %" PRId64, field->min, field->max);
+		return varlink_format(blocks, "%s to %s",
+				      offers_schema_number_print(field, field->min, min),
+				      offers_schema_number_print(field, field->max, max));
 	case SCHEMA_TEXT:
 	case SCHEMA_WORDS:
 		return varlink_format(blocks, "up to %" PRId64 " letters", field->max);

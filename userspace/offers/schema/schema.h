@@ -232,6 +232,13 @@ void offers_schema_fields_write(const struct schema *schema, const struct schema
  */
 const char *offers_schema_value_print(const struct schema_field *field,
 				      const struct schema_value *value, char *buf, size_t cap);
+/*
+ * offers_schema_number_print writes a number or a bound of the field as a user types it. With
+ * one decimal, 25 is written 2.5. Returns buf.
+ */
+#define SCHEMA_NUMBER_CAP 48
+const char *offers_schema_number_print(const struct schema_field *field, int64_t number,
+				       char buf[static SCHEMA_NUMBER_CAP]);
 
 /* The values of a query, by the index of their filter. */
 struct schema_query {

@@ -37,10 +37,6 @@ int offers_schema_item_check_asked(const struct schema_field *field,
 				   const struct schema_filter *filter,
 				   const struct schema_item *item, struct schema_fault *fault);
 
-/* offers_schema_number_print writes a number of the field as a user types it. */
-#define SCHEMA_NUMBER_CAP 48
-const char *offers_schema_number_print(const struct schema_field *field, int64_t number,
-				       char buf[static SCHEMA_NUMBER_CAP]);
 /* offers_schema_number_read: false when it is no number, or has more decimals than the field. */
 bool offers_schema_number_read(const struct schema_field *field, const char *text, size_t len,
 			       int64_t *out);
