@@ -529,72 +529,11 @@ WEFT_MUST_CHECK
 int weft_get(struct weft_client *client, const struct weft_get_params *params,
 	     struct weft_error *error);
 
-/*
- * Service offers: what providers announce of homes, repairs, lessons and the like (weft offer).
- * weft_service_offer_publish announces an offer of this node, and waits until it is kept; its
- * fields are those of its schema. weft_service_offer_revoke withdraws one.
- */
-#define WEFT_SERVICE_OFFER_ID_CAP 32
-struct weft_service_offer_params {
-	const char *schema;
-	const char *const *values; /* FIELD=VALUE */
-	size_t value_cnt;
-	unsigned units; /* how many of it there are; 0: one */
-	unsigned hours; /* that it lives; 0: as the schema says */
-	int timeout_ms;
-};
-WEFT_MUST_CHECK
-int weft_service_offer_publish(struct weft_client *client,
-			       const struct weft_service_offer_params *params,
-			       char out_id[WEFT_SERVICE_OFFER_ID_CAP], struct weft_error *error);
-WEFT_MUST_CHECK
-int weft_service_offer_revoke(struct weft_client *client, const char *id, int timeout_ms,
-			      struct weft_error *error);
-
-struct weft_service_value {
-	const char *field, *value, *unit, *label;
-};
-struct weft_service_offer {
-	const char *id, *schema;
-	const char *provider; /* the id of its node */
-	bool is_own;
-	uint64_t units, published_s, expires_s;
-	uint64_t lost; /* of a watch: so many before this one were left out */
-	const struct weft_service_value *values;
-	size_t value_cnt;
-};
-/* offer: NULL at the end of a watch, and error says why. */
-typedef void (*weft_service_offer_fn)(void *arg, const struct weft_service_offer *offer,
-				      const struct weft_error *error);
-struct weft_service_find {
-	const char *schema;
-	const char *const *filters; /* FILTER=VALUE */
-	size_t filter_cnt;
-	unsigned limit; /* of those found, the newest first; 0: 20 */
-	bool asks_mesh; /* the nodes around are asked first, for two seconds */
-	int timeout_ms;
-	weft_service_offer_fn fn;
-	void *arg;
-};
-/*
- * weft_service_offer_find gives fn each offer that this node keeps and that fits, in the call. It
- * returns how many there are.
- */
-WEFT_MUST_CHECK
-int weft_service_offer_find(struct weft_client *client, const struct weft_service_find *find,
-			    struct weft_error *error);
-/*
- * weft_service_offer_watch gives fn, from weft_client_dispatch, each offer that comes from now on
- * and fits, once. limit and asks_mesh are not used. The watch is gone after the end.
- */
-struct weft_service_watch;
-WEFT_MUST_CHECK
-int weft_service_offer_watch(struct weft_client *client, const struct weft_service_find *find,
-			     struct weft_service_watch **out_watch, struct weft_error *error);
-void weft_service_watch_close(struct weft_service_watch *watch);
-
 #ifdef __cplusplus
 }
 #endif
+
+/* Offers of services are a part of the library, and a header of their own. */
+#include "weft/service_offer.h"
 
 #endif

@@ -30,7 +30,7 @@ def build(lab, env, name, *libs):
 
 def declared():
     """The functions of the public headers."""
-    text = "".join((ROOT / "include" / "weft" / name).read_text() for name in ("client.h", "err.h"))
+    text = "".join((ROOT / "include" / "weft" / name).read_text() for name in ("client.h", "service_offer.h", "err.h"))
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return set(re.findall(r"\b(weft_\w+)\(", text))
 

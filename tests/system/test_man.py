@@ -132,10 +132,12 @@ def test_the_index_of_the_interface_has_every_method_with_its_role(lab):
 def test_weft_3_has_every_function_of_libweft(lab):
     root = MAN.parents[1]
     made = subprocess.run([root / "tools" / "header-man"], check=True, capture_output=True, text=True).stdout
-    header = re.sub(r"/\*.*?\*/", "", (root / "include" / "weft" / "client.h").read_text(), flags=re.S)
+    header = "".join((root / "include" / "weft" / name).read_text() for name in ("client.h", "service_offer.h"))
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
     told = ", ".join(re.findall(r"^\.SS (weft_.*)", made, re.M)).split(", ")
     check_eq(told, re.findall(r"\b(weft_\w+)\(", header), "functions")
-    check_eq(re.findall(r"^\.SS (\w+)\.c", made, re.M), ["greet", "greeter", "tally", "ticker", "listen", "homes"], "examples")
+    check_eq(re.findall(r"^\.SS (\w+)\.c", made, re.M), ["greet", "greeter", "tally", "ticker", "listen", "homes", "reserve"],
+             "examples")
 
 
 def test_the_examples_of_weft_1_run(lab):

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from client_library import ROOT, installed
 from gateway_pair import join
-from lab import check, check_eq, run
+from lab import OK, check, check_eq, run, wait_for
 
 FLAT = ["room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01", "postcode=10115"]
 PUBLISHER = r"""
@@ -82,6 +82,76 @@ def test_programs_publish_find_watch_and_withdraw(lab):
     done = subprocess.run([publisher, "rent=cheap"], env={**env, "WEFT_SOCKET": str(b.sock)}, capture_output=True,
                           text=True, check=False)
     check_eq((done.returncode, "rent" in done.stdout), (1, True), done.stdout)
+
+
+ANSWERER = r"""
+#include <stdio.h>
+#include <string.h>
+#include <weft/client.h>
+/* Confirms the first reservation that comes, and refuses the next one. */
+struct answered { struct weft_client *client; int cnt; };
+static void asked(void *arg, const struct weft_service_reservation *reservation, const struct weft_error *error)
+{
+	struct answered *answered = arg;
+	struct weft_service_reservation_answer answer = {.message = "At six.", .timeout_ms = 5000};
+
+	(void)error;
+	if (!reservation || !reservation->is_received || reservation->state != WEFT_SERVICE_RESERVATION_ASKED)
+		return;
+	answer.id = reservation->id;
+	printf("%s %s\n", reservation->id, reservation->message);
+	fflush(stdout);
+	if ((answered->cnt++ ? weft_service_reservation_refuse : weft_service_reservation_confirm)(
+		    answered->client, &answer, NULL) < 0)
+		answered->cnt = 99;
+}
+int main(void)
+{
+	struct answered answered = {0};
+	struct weft_service_reservations which = {.timeout_ms = 5000, .fn = asked, .arg = &answered};
+	struct weft_service_reservations_watch *watch;
+
+	if (weft_client_open(NULL, 5000, &answered.client, NULL) < 0 ||
+	    weft_service_reservations_watch(answered.client, &which, &watch, NULL) < 0)
+		return 1;
+	printf("ready\n");
+	fflush(stdout);
+	while (answered.cnt < 2 && weft_client_dispatch(answered.client, -1) >= 0)
+		;
+	weft_client_close(answered.client);
+	return answered.cnt == 2 ? 0 : 2;
+}
+"""
+# The box is looked into after 2, 4, 8, 16, 32 s and each minute.
+ANSWER_S = 70
+
+
+def test_a_program_reserves_and_another_one_answers(lab):
+    env = {**os.environ, **installed(lab)}
+    a, b, c = lab.daemon("a").start(), lab.daemon("b").start(), lab.daemon("c").start()
+    join(b, a)
+    join(c, a)
+    offer = b.call("PublishOffer", schema="housing", values=FLAT)["offer"]["offer_id"]
+    wait_for(lambda: c.weft("offer", "show", offer).returncode == OK or
+             not c.weft("offer", "find", "housing", "--mesh"), "the offer is at c")
+    source = lab.dir / "answerer.c"
+    source.write_text(ANSWERER)
+    answerer = subprocess.Popen([built(lab, env, source)], env={**env, "WEFT_SOCKET": str(b.sock)},
+                                stdout=subprocess.PIPE, text=True)
+    lab.processes.append(answerer)
+    check_eq(answerer.stdout.readline(), "ready\n", "it watches")
+    example = ROOT / "docs/examples/reserve.c"
+    check(len(example.read_text().splitlines()) < 60, "the example is short")
+    reserve = built(lab, env, example)
+    there = {**env, "WEFT_SOCKET": str(c.sock)}
+    for message, status, said in (("On Friday?", 0, "confirmed At six."), ("Or on Monday?", 1, "refused At six.")):
+        done = subprocess.run([reserve, offer, message], env=there, capture_output=True, text=True, check=False,
+                              timeout=ANSWER_S)
+        check_eq((done.returncode, done.stdout.splitlines()), (status, ["asked ", said]), done.stderr)
+        check_eq(answerer.stdout.readline().split(" ", 1)[1], f"{message}\n", "as the provider has it")
+    check_eq(answerer.wait(10), 0, "both were answered")
+    done = subprocess.run([reserve, "yyyyyyyyyy"], env=there, capture_output=True, text=True, check=False)
+    check_eq((done.returncode, "no such offer" in done.stderr), (1, True), done.stderr)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

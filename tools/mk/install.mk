@@ -27,7 +27,7 @@ install:
 	+@test -x build/weftd && test -x build/weft && test -e build/libweft.so || $(MAKE) all
 	install -D -m 755 build/weftd $(INSTALL_TO)/sbin/weftd
 	install -D -m 755 build/weft $(INSTALL_TO)/bin/weft
-	install -D -m 644 -t $(INSTALL_TO)/include/weft include/weft/client.h include/weft/err.h
+	install -D -m 644 -t $(INSTALL_TO)/include/weft include/weft/client.h include/weft/service_offer.h include/weft/err.h
 	install -D -m 644 -t $(INSTALL_TO)/lib build/libweft.a build/libweft.so.0
 	ln -sf libweft.so.0 $(INSTALL_TO)/lib/libweft.so
 	install -d $(INSTALL_TO)/lib/pkgconfig
