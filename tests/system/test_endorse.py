@@ -95,6 +95,8 @@ def test_a_registry_in_python_verifies_a_doctor(lab):
     n1, n2, n3 = fabric.start(lab, 3)
     registry = Registry(7)
     provider = zbase32_decode(node_id(n2))
+    for node in (n2, n3):
+        node.call("AddSchema", name="medical")
     offer = publish(n2, "medical", DOCTOR)
     # Kept where it came by, and left out: the schema demands level 2.
     wait_for(lambda: ids(find(n3, "medical", "--level", "0")) == [offer], "at n3", timeout=SPREAD_S)
@@ -189,6 +191,8 @@ def test_an_answer_brings_the_endorsements_of_its_offers(lab):
     """n3 comes later, so what it knows it has by asking n1."""
     n1, n2, n3 = fabric.start(lab, 3)
     registry = Registry(11)
+    for node in (n1, n2, n3):
+        node.call("AddSchema", name="medical")
     n3.stop()
     offer = publish(n2, "medical", DOCTOR)
     wait_for(lambda: ids(find(n1, "medical", "--level", "0")) == [offer], "at n1", timeout=SPREAD_S)

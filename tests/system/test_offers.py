@@ -37,6 +37,12 @@ def find(daemon, *filters, schema="housing"):
     return json.loads(done.stdout)["offers"]
 
 
+def relayed_by(daemon, of):
+    """The services that of says it relays, as daemon lists them."""
+    rows = daemon.json("offer", "relays")["relays"]
+    return {name for row in rows if row["node_id"] == node_id(of) for name in row["relayed"].split()}
+
+
 def values(offer):
     return {value["field"]: value["value"] for value in offer["values"]}
 
@@ -161,6 +167,8 @@ def test_a_withdrawal_that_was_missed_is_said_again(lab):
 
 def test_offers_that_need_a_proof_are_not_shown_without(lab):
     n1, n2 = fabric.start(lab, 2)
+    for node in (n1, n2):
+        node.call("AddSchema", name="medical")
     shown = n1.json("schema", "show", "medical")
     check(shown["schema"]["level"] > 0, shown["schema"])
     needed = [row for row in shown["fields"] if row["required"]]
@@ -255,6 +263,35 @@ def test_an_offer_that_fits_in_no_answer_is_refused(lab):
     check(refused(n1, "UpdateOffer", offer_id=longest, values=["text0=y"]), "an update counts, too")
     check(longest not in ids(find(n2, schema="long")), "no announce brought it")
     check(longest in ids(find(n2, "--mesh", schema="long")), "a query did")
+
+
+def test_a_fresh_node_has_the_three_core_services_and_others_by_name(lab):
+    n1, n2 = fabric.start(lab, 2)
+    core = ["fapp", "housing", "repair"]
+    schemas = n1.json("schema", "list")["schemas"]
+    check_eq([row["name"] for row in schemas if row["on"]], core, "on at start")
+    check_eq({row["origin"] for row in schemas if row["on"]}, {"core"}, "of the core")
+    check_eq({row["name"] for row in schemas if not row["on"]},
+             {"custom", "events", "instrument", "legal", "medical", "tutor", "volunteer"}, "to be added")
+    wait_for(lambda: relayed_by(n2, n1) == set(core), "what a neighbour hears of it", timeout=SPREAD_S)
+    check_eq(n1.json("schema", "show", "tutor")["schema"]["on"], False, "it can be looked at")
+    done = n1.weft("offer", "find", "tutor")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+    check("weft schema add" in done.stderr, done.stderr)
+    done = n1.weft("schema", "add", "tutor")
+    check_eq(done.returncode, OK, done.stderr)
+    wait_for(lambda: relayed_by(n2, n1) == {*core, "4"}, "heard within a second", timeout=SPREAD_S)
+    n1.kill()
+    n1.start()
+    row = n1.json("schema", "show", "tutor")["schema"]
+    check_eq((row["origin"], row["on"]), ("shipped", True), "after a kill, too")
+    check_eq(n1.weft("schema", "add", "tutor").returncode, OK, "it is on already")
+    check_eq(n1.weft("schema", "remove", "tutor").returncode, OK, "and off again")
+    check_eq(n1.json("schema", "show", "tutor")["schema"]["on"], False, "off")
+    check_eq(n1.weft("schema", "remove", "tutor").returncode, NOT_FOUND, "only once")
+    done = n1.weft("schema", "add", "castles")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+    check("weft schema list" in done.stderr, done.stderr)
 
 
 def test_schemas_are_listed_shown_added_and_removed(lab):

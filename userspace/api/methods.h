@@ -41,7 +41,8 @@ void api_get_moved(struct api *api, uint64_t get_id);
 
 /* method_offer.c, method_schema.c: as their methods give them; texts are in blocks. */
 struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer);
-struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry);
+struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry,
+				 bool is_on);
 
 /* Parts of api_forget. */
 void api_imports_forget(struct api *api);

@@ -9,7 +9,7 @@
 
 /* clang-format off */
 const struct command commands_of_offers[] = {
-{ "schema", "list", "", "list the kinds of services whose offers this node knows", NULL,
+{ "schema", "list", "", "list the kinds of services, and whether this node has them on", NULL,
 	"weft schema list", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_SCHEMAS, .parts = { SHOW_TABLE(list_schemas, schemas, schema_list, "no schema") } } },
 { "schema", "show", "NAME", "show the fields and filters of a kind of service",
@@ -17,13 +17,14 @@ const struct command commands_of_offers[] = {
 	"weft schema show housing", NULL, 1, 1,
 	{ { "text", NULL, "print its text alone" } },
 	.call = { API_SHOW_SCHEMA, .takes = { TAKE(show_schema, name) }, .print = print_schema } },
-{ "schema", "add", "FILE", "add a kind of service, or a newer version of one that was added",
-	"FILE is described in weft-schema(5); weft schema test FILE says what is wrong with it.\n"
-	"Offers that come from now on are checked by it.",
+{ "schema", "add", "FILE|NAME", "add a kind of service, or a newer version of one that was added",
+	"FILE is described in weft-schema(5); weft schema test FILE says what is wrong with it. It may\n"
+	"also be a record of weft schema export. NAME is that of a schema that comes with weft and is\n"
+	"not on. Offers that come from now on are checked by it.",
 	"weft schema add boats.ini", NULL, 1, 1, { { 0 } },
 	.call = { API_ADD_SCHEMA, .fill = fill_schema_add, .done = "Offers that come from now on are checked by it." } },
 { "schema", "remove", "NAME", "forget a kind of service that was added here",
-	"Its offers are not found any more. Those that come with weft stay.",
+	"Its offers are not found any more. Those of the core stay: fapp, housing and repair.",
 	"weft schema remove boats", NULL, 1, 1, { { 0 } },
 	.call = { API_REMOVE_SCHEMA, .takes = { TAKE(remove_schema, name) }, .done = "Its offers are not found any more." } },
 { "schema", "test", "FILE [FIELD=VALUE...]", "compile the schema of a service, and list its fields and filters",

@@ -2,10 +2,12 @@
 /*
  * weft schema: the compiler of schemas, which needs no daemon, and a schema that is added to a daemon.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command/daemon_client.h"
 #include "offers/schema/schema.h"
@@ -106,6 +108,15 @@ static int schema_read(const char *path, struct schema **out)
 	return schema_fail(path, err, &fault);
 }
 
+/* A word that can be a service's name, and is no file here. */
+static bool is_service_name(const char *word)
+{
+	for (const char *at = word; *at; at++)
+		if (!isalnum((unsigned char)*at) && *at != '-')
+			return false;
+	return strlen(word) < SCHEMA_NAME_CAP && access(word, F_OK) != 0;
+}
+
 /* Compiled here first, so what is wrong is said with the file's name and line. */
 int fill_schema_add(const struct invocation *inv, void *parameters)
 {
@@ -114,8 +125,13 @@ int fill_schema_add(const struct invocation *inv, void *parameters)
 	struct schema *schema;
 	char *text;
 	size_t len;
-	int err, status = text_read(inv->args[0], &text, &len);
+	int err, status;
 
+	if (is_service_name(inv->args[0])) {
+		in->name = inv->args[0];
+		return STATUS_OK;
+	}
+	status = text_read(inv->args[0], &text, &len);
 	if (status != STATUS_OK)
 		return status;
 	err = offers_schema_parse(text, len, &schema, &fault);

@@ -141,7 +141,7 @@ static void schemas_show(struct web_offers_view *view)
 		return;
 	}
 	for (unsigned i = 0; offers_schema_registry_at(registry, i, &entry); i++)
-		varlink_push(&blocks, &out.schemas, api_schema_row(&blocks, &entry));
+		varlink_push(&blocks, &out.schemas, api_schema_row(&blocks, &entry, true));
 	json_reply(view, 200, api_list_schemas_out_write(&out));
 	varlink_blocks_free(&blocks);
 }

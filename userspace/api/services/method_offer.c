@@ -30,8 +30,8 @@ const struct schema *api_schema(struct service_offers *offers, struct control_ca
 	const struct schema *schema = offers_schema_registry_named(offers_registry(offers), name);
 
 	if (!schema)
-		control_fail(call, WEFT_EABSENT, name, "no schema has that name",
-			     "weft schema list shows those that are known");
+		control_fail(call, WEFT_EABSENT, name, "no schema of that name is on",
+			     "weft schema list shows all; weft schema add turns one on");
 	return schema;
 }
 

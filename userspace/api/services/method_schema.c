@@ -9,8 +9,15 @@
 
 /* --- rows --- */
 
-struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry)
+struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry,
+				 bool is_on)
 {
+	static const enum api_schema_origin origins[] = {
+		[SCHEMA_OF_CORE] = API_SCHEMA_ORIGIN_CORE,
+		[SCHEMA_SHIPPED] = API_SCHEMA_ORIGIN_SHIPPED,
+		[SCHEMA_ADDED] = API_SCHEMA_ORIGIN_OWN,
+		[SCHEMA_OF_SHARE] = API_SCHEMA_ORIGIN_OWN,
+	};
 	const struct schema *schema = entry->schema;
 
 	return (struct api_schema){
@@ -18,7 +25,8 @@ struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct sch
 		.title = varlink_text(blocks, schema->title),
 		.id = schema->id,
 		.version = schema->version,
-		.origin = entry->is_shipped ? API_SCHEMA_ORIGIN_CORE : API_SCHEMA_ORIGIN_OWN,
+		.origin = origins[entry->origin],
+		.on = is_on,
 		.description = varlink_text(blocks, schema->description),
 		.level = schema->min_verification,
 		.ttl_hours = schema->ttl_hours,
@@ -63,11 +71,19 @@ static struct api_schema_field field_row(struct varlink_blocks *blocks,
 	return row;
 }
 
-static bool entry_of(struct service_offers *offers, const struct schema *schema,
-		     struct schema_entry *out)
+/* The schema of a name, also of one that comes with weft and is off. */
+static bool entry_named(struct service_offers *offers, const char *name, struct schema_entry *out,
+			bool *out_is_on)
 {
-	for (unsigned i = 0; offers_schema_registry_at(offers_registry(offers), i, out); i++)
-		if (out->schema == schema)
+	const struct schema_registry *registry = offers_registry(offers);
+
+	*out_is_on = true;
+	for (unsigned i = 0; offers_schema_registry_at(registry, i, out); i++)
+		if (strcasecmp(out->schema->name, name) == 0)
+			return true;
+	*out_is_on = false;
+	for (unsigned i = 0; offers_schema_registry_off_at(registry, i, out); i++)
+		if (strcasecmp(out->schema->name, name) == 0)
 			return true;
 	return false;
 }
@@ -84,7 +100,9 @@ void api_list_schemas(struct api *api, struct control_call *call,
 	if (!offers)
 		return;
 	for (unsigned i = 0; offers_schema_registry_at(offers_registry(offers), i, &entry); i++)
-		varlink_push(blocks, &list, api_schema_row(blocks, &entry));
+		varlink_push(blocks, &list, api_schema_row(blocks, &entry, true));
+	for (unsigned i = 0; offers_schema_registry_off_at(offers_registry(offers), i, &entry); i++)
+		varlink_push(blocks, &list, api_schema_row(blocks, &entry, false));
 	api_reply(call, list_schemas, .schemas = list);
 }
 
@@ -92,15 +110,21 @@ void api_show_schema(struct api *api, struct control_call *call,
 		     const struct api_show_schema_in *in, uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
-	const struct schema *schema = offers ? api_schema(offers, call, in->name) : NULL;
 	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_schema_field_list fields = {0};
 	struct api_schema_filter_list filters = {0};
+	const struct schema *schema;
 	struct schema_entry entry;
+	bool is_on;
 
 	(void)now_ns;
-	if (!schema || !entry_of(offers, schema, &entry))
+	if (!offers)
 		return;
+	if (!entry_named(offers, in->name, &entry, &is_on)) {
+		(void)api_schema(offers, call, in->name); /* it fails the call */
+		return;
+	}
+	schema = entry.schema;
 	for (unsigned i = 0; i < schema->field_cnt; i++)
 		varlink_push(blocks, &fields, field_row(blocks, &schema->fields[i]));
 	for (unsigned i = 0; i < schema->filter_cnt; i++) {
@@ -115,8 +139,8 @@ void api_show_schema(struct api *api, struct control_call *call,
 				.label = varlink_text(blocks, filter->label),
 			}));
 	}
-	api_reply(call, show_schema, .schema = api_schema_row(blocks, &entry), .fields = fields,
-		  .filters = filters,
+	api_reply(call, show_schema, .schema = api_schema_row(blocks, &entry, is_on),
+		  .fields = fields, .filters = filters,
 		  .text = varlink_format(blocks, "%.*s", (int)entry.text_len, entry.text));
 }
 
@@ -132,22 +156,47 @@ static void schema_fail(struct control_call *call, int err, const struct schema_
 		     fault->next[0] ? fault->next : "weft schema test FILE says what is wrong");
 }
 
+/* The text to add; false: call was failed. */
+static bool text_of(struct service_offers *offers, struct control_call *call,
+		    const struct api_add_schema_in *in, struct offer_schema_change *change)
+{
+	struct schema_entry entry;
+	bool is_on;
+
+	if (!in->text == !in->name) {
+		control_fail(call, WEFT_EMALFORMED, "schema", "it is given by a text or by a name",
+			     "give one of the two");
+		return false;
+	}
+	if (in->text) {
+		change->text = in->text;
+		change->text_len = strlen(in->text);
+		return true;
+	}
+	if (!entry_named(offers, in->name, &entry, &is_on)) {
+		control_fail(call, WEFT_EABSENT, in->name,
+			     "no file and no schema that comes with weft has that name",
+			     "weft schema list shows those that come with weft");
+		return false;
+	}
+	change->text =
+		varlink_format(control_blocks(call), "%.*s", (int)entry.text_len, entry.text);
+	change->text_len = entry.text_len;
+	return true;
+}
+
 void api_add_schema(struct api *api, struct control_call *call, const struct api_add_schema_in *in,
 		    uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
-	struct offer_schema_change change = {
-		.text = in->text,
-		.text_len = strlen(in->text),
-		.done = api_durable_reply_send,
-	};
+	struct offer_schema_change change = {.done = api_durable_reply_send};
 	struct schema_fault fault = {0};
 	char name[SCHEMA_NAME_CAP];
 	struct schema *schema;
 	int err;
 
 	(void)now_ns;
-	if (!offers)
+	if (!offers || !text_of(offers, call, in, &change))
 		return;
 	err = offers_schema_parse(change.text, change.text_len, &schema, &fault);
 	if (err < 0) {
@@ -175,7 +224,7 @@ void api_remove_schema(struct api *api, struct control_call *call,
 	static const struct control_failure_row rows[] = {
 		{WEFT_EABSENT, "no schema has that name",
 		 "weft schema list shows those that are known"},
-		{WEFT_EREFUSED, "it comes with weft",
+		{WEFT_EREFUSED, "it is one of the core, which each node has",
 		 "offers.enabled = no switches all offers off"},
 		{0, NULL, "try again in some seconds"},
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names in order, each with the schema that ships and the one that the operator added. Additions
- * are rare, and are checked whole before anything changes.
+ * Names in order, each with the schema that ships, the one that the operator added and the one of a
+ * followed share. Additions are rare, and are checked whole before anything changes.
  */
 #include "offers/schema/schema_registry.h"
 
@@ -25,7 +25,8 @@ struct source {
 };
 
 struct service {
-	struct source shipped, own;
+	struct source shipped, own, shared;
+	uint8_t share_id[SCHEMA_SHARE_ID_LEN]; /* of shared */
 };
 
 struct schema_registry {
@@ -60,23 +61,47 @@ void offers_schema_registry_free(struct schema_registry *registry)
 	for (unsigned i = 0; i < registry->cnt; i++) {
 		source_free(&registry->services[i].shipped);
 		source_free(&registry->services[i].own);
+		source_free(&registry->services[i].shared);
 	}
 	free(registry);
 }
 
-/* The one that holds; after an upgrade of weft that may be the shipped one again. */
-static const struct source *source_now(const struct service *service)
+static const struct source *later_of(const struct source *source, const struct source *other)
 {
-	const struct source *own = &service->own, *shipped = &service->shipped;
-
-	if (own->schema && (!shipped->schema || own->schema->version >= shipped->schema->version))
-		return own;
-	return shipped;
+	if (!source->schema)
+		return other;
+	return other->schema && other->schema->version > source->schema->version ? other : source;
 }
 
+/*
+ * The latest one, and of two alike that of the operator. After an upgrade of weft that may be the
+ * shipped one again.
+ */
+static const struct source *source_now(const struct service *service)
+{
+	return later_of(later_of(&service->own, &service->shared), &service->shipped);
+}
+
+/* FAPP, HOUSING and REPAIR need no switch. */
+static bool is_core(const struct schema *schema)
+{
+	return schema && schema->id >= 1 && schema->id <= SCHEMA_ID_CORE_MAX;
+}
+
+static bool service_is_on(const struct service *service)
+{
+	return service->own.schema || service->shared.schema || is_core(service->shipped.schema);
+}
+
+/* Also of one that is off. */
 static const struct schema *schema_now(const struct service *service)
 {
 	return source_now(service)->schema;
+}
+
+static const struct schema *schema_on(const struct service *service)
+{
+	return service_is_on(service) ? schema_now(service) : NULL;
 }
 
 static int source_make(const char *text, size_t len, struct source *out, struct schema_fault *fault)
@@ -151,7 +176,7 @@ int offers_schema_registry_ship(struct schema_registry *registry)
 			service = service_insert(registry, source.schema->name);
 		source_free(&service->shipped);
 		service->shipped = source;
-		changed(registry, NULL, schema_now(service));
+		changed(registry, NULL, schema_on(service));
 	}
 	return 0;
 }
@@ -198,12 +223,72 @@ static int version_check(const struct source *now, const struct source *added,
 	return 0;
 }
 
+static bool source_is_same(const struct source *source, const struct source *other)
+{
+	return source->schema && source->text_len == other->text_len &&
+	       memcmp(source->text, other->text, other->text_len) == 0;
+}
+
+static unsigned shared_cnt(const struct schema_registry *registry)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < registry->cnt; i++)
+		cnt += registry->services[i].shared.schema != NULL;
+	return cnt;
+}
+
+static int room_check(const struct schema_registry *registry, struct schema_fault *fault)
+{
+	if (registry->cnt < SCHEMA_REGISTRY_MAX)
+		return 0;
+	(void)offers_schema_fault_set(fault, "", "remove one", "there are %u schemas",
+				      registry->cnt);
+	return WEFT_EFULL;
+}
+
+/* Shares have a part of the room at most. */
+static int shared_room_check(const struct schema_registry *registry, struct schema_fault *fault)
+{
+	if (shared_cnt(registry) < SCHEMA_SHARED_MAX)
+		return 0;
+	(void)offers_schema_fault_set(fault, "", "follow fewer shares for schemas",
+				      "shares bring %u schemas", SCHEMA_SHARED_MAX);
+	return WEFT_EFULL;
+}
+
+/* Of a share: whether it may have this name. */
+static int share_check(const struct service *service, const struct schema_shared *shared,
+		       struct schema_fault *fault)
+{
+	if (service->shipped.schema && !shared->may_replace)
+		return refuse(
+			fault, WEFT_EREFUSED, "follow the share with --replace",
+			"the share has a name that weft has itself:", service->shipped.schema);
+	if (service->shared.schema &&
+	    memcmp(service->share_id, shared->share_id, sizeof(service->share_id)) != 0)
+		return refuse(fault, WEFT_EEXISTS, "follow one of the shares",
+			      "another followed share has", service->shared.schema);
+	return 0;
+}
+
+/* Takes added, unless it fails. into: own or shared of a service. */
+static void source_put(struct schema_registry *registry, struct service *service,
+		       struct source *into, const struct source *added)
+{
+	const struct schema *before = schema_on(service);
+	struct source former = *into;
+
+	*into = *added;
+	changed(registry, before, schema_on(service));
+	source_free(&former);
+}
+
 int offers_schema_registry_add(struct schema_registry *registry, const char *text, size_t len,
 			       struct schema_fault *fault)
 {
-	struct source added = {.schema = NULL}, former;
+	struct source added = {.schema = NULL};
 	struct service *service;
-	const struct schema *before;
 	int err = source_make(text, len, &added, fault);
 
 	if (err < 0)
@@ -212,54 +297,103 @@ int offers_schema_registry_add(struct schema_registry *registry, const char *tex
 	service = service_named(registry, added.schema->name);
 	if (err == 0 && service)
 		err = version_check(source_now(service), &added, fault);
-	if (err == 0 && !service && registry->cnt == SCHEMA_REGISTRY_MAX) {
-		(void)offers_schema_fault_set(fault, "", "remove one", "there are %u schemas",
-					      registry->cnt);
-		err = WEFT_EFULL;
-	}
-	if (err < 0 || (service && source_now(service)->schema->version == added.schema->version)) {
+	if (err == 0 && !service)
+		err = room_check(registry, fault);
+	if (err < 0 || (service && (source_is_same(&service->own, &added) ||
+				    (is_core(service->shipped.schema) &&
+				     source_is_same(&service->shipped, &added))))) {
 		source_free(&added);
 		return err;
 	}
-	before = service ? schema_now(service) : NULL;
 	if (!service)
 		service = service_insert(registry, added.schema->name);
-	former = service->own;
-	service->own = added;
-	changed(registry, before, added.schema);
-	source_free(&former);
+	source_put(registry, service, &service->own, &added);
 	return 0;
 }
 
-int offers_schema_registry_remove(struct schema_registry *registry, const char *name)
+int offers_schema_registry_share(struct schema_registry *registry,
+				 const struct schema_shared *shared, struct schema_fault *fault)
 {
-	struct service *service = service_named(registry, name);
-	const struct schema *before;
-	struct source removed;
+	struct source added = {.schema = NULL};
+	struct service *service;
+	int err = source_make(shared->text, shared->len, &added, fault);
 
+	if (err < 0)
+		return err;
+	if (strcasecmp(added.schema->name, shared->name) != 0)
+		err = offers_schema_fault_set(fault, "name", "name the file as the service",
+					      "the file %s.ini has the service %s", shared->name,
+					      added.schema->name);
+	if (err == 0)
+		err = id_check(registry, added.schema, fault);
+	service = service_named(registry, added.schema->name);
+	if (err == 0 && service)
+		err = share_check(service, shared, fault);
+	if (err == 0 && service)
+		err = version_check(source_now(service), &added, fault);
+	if (err == 0 && !(service && service->shared.schema))
+		err = shared_room_check(registry, fault);
+	if (err == 0 && !service)
+		err = room_check(registry, fault);
+	if (err < 0 || (service && source_is_same(&service->shared, &added))) {
+		source_free(&added);
+		return err;
+	}
 	if (!service)
-		return WEFT_EABSENT;
-	if (!service->own.schema)
-		return WEFT_EREFUSED;
-	before = schema_now(service);
-	removed = service->own;
-	service->own = (struct source){.schema = NULL};
-	changed(registry, before, service->shipped.schema);
-	if (!service->shipped.schema) {
+		service = service_insert(registry, added.schema->name);
+	memcpy(service->share_id, shared->share_id, sizeof(service->share_id));
+	source_put(registry, service, &service->shared, &added);
+	return 0;
+}
+
+static void source_remove(struct schema_registry *registry, struct service *service,
+			  struct source *from)
+{
+	const struct schema *before = schema_on(service);
+	struct source removed = *from;
+
+	*from = (struct source){.schema = NULL};
+	changed(registry, before, schema_on(service));
+	if (!schema_now(service)) {
 		registry->cnt--;
 		memmove(service, service + 1,
 			(size_t)(&registry->services[registry->cnt] - service) * sizeof(*service));
 	}
 	source_free(&removed);
+}
+
+int offers_schema_registry_remove(struct schema_registry *registry, const char *name)
+{
+	struct service *service = service_named(registry, name);
+
+	if (!service || !service_is_on(service))
+		return WEFT_EABSENT;
+	if (!service->own.schema)
+		return WEFT_EREFUSED;
+	source_remove(registry, service, &service->own);
 	return 0;
+}
+
+void offers_schema_registry_unshare(struct schema_registry *registry,
+				    const uint8_t share_id[static SCHEMA_SHARE_ID_LEN],
+				    const char *name)
+{
+	struct service *service = service_named(registry, name);
+
+	if (service && service->shared.schema &&
+	    memcmp(service->share_id, share_id, sizeof(service->share_id)) == 0)
+		source_remove(registry, service, &service->shared);
 }
 
 const struct schema *offers_schema_registry_named(const struct schema_registry *registry,
 						  const char *name)
 {
-	for (unsigned i = 0; i < registry->cnt; i++)
-		if (strcasecmp(schema_now(&registry->services[i])->name, name) == 0)
-			return schema_now(&registry->services[i]);
+	for (unsigned i = 0; i < registry->cnt; i++) {
+		const struct schema *schema = schema_on(&registry->services[i]);
+
+		if (schema && strcasecmp(schema->name, name) == 0)
+			return schema;
+	}
 	return NULL;
 }
 
@@ -271,9 +405,9 @@ const struct schema *offers_schema_registry_lookup(const struct schema_registry 
 		len = strlen(name);
 	}
 	for (unsigned i = 0; i < registry->cnt; i++) {
-		const struct schema *schema = schema_now(&registry->services[i]);
+		const struct schema *schema = schema_on(&registry->services[i]);
 
-		if (schema->id != id)
+		if (!schema || schema->id != id)
 			continue;
 		if (id != SCHEMA_ID_CUSTOM ||
 		    (strlen(schema->name) == len && memcmp(schema->name, name, len) == 0))
@@ -282,21 +416,48 @@ const struct schema *offers_schema_registry_lookup(const struct schema_registry 
 	return NULL;
 }
 
-bool offers_schema_registry_at(const struct schema_registry *registry, unsigned idx,
-			       struct schema_entry *out)
+static enum schema_origin origin_of(const struct service *service, const struct source *source)
 {
+	if (source == &service->shared)
+		return SCHEMA_OF_SHARE;
+	if (source == &service->shipped)
+		return is_core(source->schema) ? SCHEMA_OF_CORE : SCHEMA_SHIPPED;
+	return source_is_same(&service->shipped, source) ? SCHEMA_SHIPPED : SCHEMA_ADDED;
+}
+
+/* The entry at idx of those that are on, or of those that are off. */
+static bool entry_at(const struct schema_registry *registry, unsigned idx, bool is_on,
+		     struct schema_entry *out)
+{
+	const struct service *service = registry->services;
+	const struct service *end = service + registry->cnt;
 	const struct source *source;
 
-	if (idx >= registry->cnt)
+	while (service < end && (service_is_on(service) != is_on || idx-- > 0))
+		service++;
+	if (service == end)
 		return false;
-	source = source_now(&registry->services[idx]);
+	source = source_now(service);
 	*out = (struct schema_entry){
 		.schema = source->schema,
 		.text = source->text,
 		.text_len = source->text_len,
-		.is_shipped = source == &registry->services[idx].shipped,
+		.origin = origin_of(service, source),
+		.share_id = source == &service->shared ? service->share_id : NULL,
 	};
 	return true;
+}
+
+bool offers_schema_registry_at(const struct schema_registry *registry, unsigned idx,
+			       struct schema_entry *out)
+{
+	return entry_at(registry, idx, true, out);
+}
+
+bool offers_schema_registry_off_at(const struct schema_registry *registry, unsigned idx,
+				   struct schema_entry *out)
+{
+	return entry_at(registry, idx, false, out);
 }
 
 /* The key of a name's row, as text. */
@@ -310,6 +471,17 @@ static struct store_key key_of(struct row_key *key, const char *name)
 	return store_key(key->text, strlen(key->text));
 }
 
+/* Weft brings a later version than the one that was added: that is the one which is on. */
+static bool shipped_takes_over(struct schema_registry *registry, const char *name)
+{
+	struct service *service = service_named(registry, name);
+	struct schema_fault fault;
+
+	return service && service->shipped.schema &&
+	       offers_schema_registry_add(registry, service->shipped.text,
+					  service->shipped.text_len, &fault) == 0;
+}
+
 int offers_schema_rows_load(struct store *store, struct schema_registry *registry,
 			    schema_refused_fn *on_refused, void *ctx)
 {
@@ -319,15 +491,16 @@ int offers_schema_rows_load(struct store *store, struct schema_registry *registr
 	while (store_iter_next(&iter, &item)) {
 		struct schema_fault fault;
 		char name[SCHEMA_NAME_CAP];
+		int err;
 
 		if (item.key_len < PREFIX_LEN || memcmp(item.key, PREFIX, PREFIX_LEN) != 0)
 			break;
-		if (offers_schema_registry_add(registry, (const char *)item.value, item.value_len,
-					       &fault) == 0)
-			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)(item.key_len - PREFIX_LEN),
 			 (const char *)item.key + PREFIX_LEN);
-		on_refused(ctx, name, &fault);
+		err = offers_schema_registry_add(registry, (const char *)item.value, item.value_len,
+						 &fault);
+		if (err < 0 && !(err == WEFT_ESTALE && shipped_takes_over(registry, name)))
+			on_refused(ctx, name, &fault);
 	}
 	return store_iter_end(&iter);
 }

@@ -6,11 +6,15 @@
 #include "store/store.h"
 
 /*
- * The schemas of a node: those that weft ships, and those that the operator added, in memory. Of
- * one name the later version holds. The operator alone fills it, up to SCHEMA_REGISTRY_MAX names.
- * Home worker.
+ * The schemas of a node, in memory. Weft ships some, the operator adds others, and shares that are
+ * followed for them bring more. Of one name the later version holds. The core's three are on at
+ * start; the others that ship are on once they are added. The operator fills it, up to
+ * SCHEMA_REGISTRY_MAX names, and shares up to SCHEMA_SHARED_MAX of them. Home worker.
  */
-#define SCHEMA_REGISTRY_MAX 128
+#define SCHEMA_REGISTRY_MAX 128u
+#define SCHEMA_SHARED_MAX   64u
+#define SCHEMA_ID_CORE_MAX  3u /* FAPP, HOUSING and REPAIR */
+#define SCHEMA_SHARE_ID_LEN 32u
 
 struct schema_registry;
 
@@ -20,12 +24,20 @@ struct schema_registry;
  */
 typedef void schema_change_fn(void *ctx, const struct schema *before, const struct schema *after);
 
+enum schema_origin {
+	SCHEMA_OF_CORE, /* ships, and is on at start */
+	SCHEMA_SHIPPED, /* ships, and is on where the operator added it */
+	SCHEMA_ADDED,	/* of the operator */
+	SCHEMA_OF_SHARE,
+};
+
 /* A name's schema and the text that it was compiled from. */
 struct schema_entry {
 	const struct schema *schema;
 	const char *text;
 	size_t text_len;
-	bool is_shipped;
+	enum schema_origin origin;
+	const uint8_t *share_id; /* NULL: of no share */
 };
 
 /* offers_schema_registry_new: empty; NULL without memory. on_change may be NULL. */
@@ -48,23 +60,49 @@ WEFT_MUST_CHECK
 int offers_schema_registry_add(struct schema_registry *registry, const char *text, size_t len,
 			       struct schema_fault *fault);
 /*
- * offers_schema_registry_remove takes away what was added under a name. Returns 0; WEFT_EABSENT;
- * or WEFT_EREFUSED of one that only ships with weft.
+ * offers_schema_registry_remove takes away what the operator added under a name. Returns 0;
+ * WEFT_EABSENT; or WEFT_EREFUSED of one of the core or of a share.
  */
 WEFT_MUST_CHECK
 int offers_schema_registry_remove(struct schema_registry *registry, const char *name);
+
+/* A file of a share. */
+struct schema_shared {
+	const uint8_t *share_id;
+	const char *name; /* of the file without its ending, which the service is to have */
+	const char *text;
+	size_t len;
+	bool may_replace; /* names that weft ships, too */
+};
+/*
+ * offers_schema_registry_share adds one of a share, or a later version of it. As
+ * offers_schema_registry_add, and WEFT_EREFUSED of a name that ships, WEFT_EEXISTS of one that
+ * another share has. offers_schema_registry_unshare takes it away; of a name that is none of the
+ * share nothing changes.
+ */
+WEFT_MUST_CHECK
+int offers_schema_registry_share(struct schema_registry *registry,
+				 const struct schema_shared *shared, struct schema_fault *fault);
+void offers_schema_registry_unshare(struct schema_registry *registry,
+				    const uint8_t share_id[static SCHEMA_SHARE_ID_LEN],
+				    const char *name);
 /* offers_schema_registry_named: small or large letters; NULL. */
 const struct schema *offers_schema_registry_named(const struct schema_registry *registry,
 						  const char *name);
 /*
  * offers_schema_registry_lookup: by a message's service id, or NULL. One of SCHEMA_ID_CUSTOM has a
- * name of len bytes, too; with NULL for it, it is the shipped schema.
+ * name of len bytes, too; with NULL for it, it is the shipped schema, custom.
  */
 const struct schema *offers_schema_registry_lookup(const struct schema_registry *registry,
 						   uint32_t id, const char *name, size_t len);
-/* offers_schema_registry_at: the entry at idx, by ascending names; false behind the last. */
+/*
+ * offers_schema_registry_at: the entry at idx, by ascending names; false behind the last.
+ * offers_schema_registry_off_at: the same of those that ship and are off.
+ */
 bool offers_schema_registry_at(const struct schema_registry *registry, unsigned idx,
 			       struct schema_entry *out);
+bool offers_schema_registry_off_at(const struct schema_registry *registry, unsigned idx,
+				   struct schema_entry *out);
 
 /*
  * offers_schema_is_successor: offers and queries of the former version keep their meaning. What
