@@ -43,6 +43,10 @@ void api_get_moved(struct api *api, uint64_t get_id);
 struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer);
 struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry,
 				 bool is_on);
+/* method_reservation.c: likewise. */
+struct api_reservation api_reservation_row(struct service_offers *offers,
+					   struct varlink_blocks *blocks,
+					   const struct reservation_view *view);
 
 /* Parts of api_forget. */
 void api_imports_forget(struct api *api);

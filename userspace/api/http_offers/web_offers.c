@@ -51,8 +51,7 @@ void api_http_offers_faults_clear(struct web_offers *offers)
 
 /* --- answers --- */
 
-/* json is taken. */
-static void json_reply(struct web_offers_view *view, unsigned status, json_t *json)
+void api_http_offers_json(struct web_offers_view *view, unsigned status, json_t *json)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct gateway_reply reply = {.status = text ? status : 500,
@@ -100,31 +99,35 @@ void api_http_offers_fail(struct web_offers_view *view, const struct web_offers_
 	if (view->wants_html)
 		api_http_offers_page(view, failure->status, api_http_page_failure);
 	else
-		json_reply(view, failure->status,
-			   api_gateway_error_write(
-				   &(struct api_gateway_error){.error = failure->name,
-							       .message = failure->message,
-							       .parameters = more}));
+		api_http_offers_json(view, failure->status,
+				     api_gateway_error_write(&(struct api_gateway_error){
+					     .error = failure->name,
+					     .message = failure->message,
+					     .parameters = more}));
 	json_decref(more);
 }
 
-static void fail_absent(struct web_offers_view *view, const char *message)
+void api_http_offers_absent(struct web_offers_view *view, const char *message)
 {
 	api_http_offers_fail(
 		view, &(struct web_offers_failure){404, "not_found", message, .field = NULL});
 }
 
-static void fail_method(struct web_offers_view *view, unsigned methods)
+void api_http_offers_methods(struct web_offers_view *view, unsigned methods, const char *message)
 {
 	gateway_allow(view->exchange, methods);
-	api_http_offers_fail(view, &(struct web_offers_failure){
-					   405, "method_not_allowed",
-					   methods == GATEWAY_POST
-						   ? "This path takes POST alone; the page "
-						     "of the schema has a form for it."
-						   : "This path takes GET alone; publish at "
-						     "/offers/SCHEMA/publish.",
-					   NULL});
+	api_http_offers_fail(
+		view, &(struct web_offers_failure){405, "method_not_allowed", message, NULL});
+}
+
+static void fail_method(struct web_offers_view *view, unsigned methods)
+{
+	api_http_offers_methods(view, methods,
+				methods == GATEWAY_POST
+					? "This path takes POST alone; the page of the schema has "
+					  "a form for it."
+					: "This path takes GET alone; publish at "
+					  "/offers/SCHEMA/publish.");
 }
 
 /* --- lists --- */
@@ -142,7 +145,7 @@ static void schemas_show(struct web_offers_view *view)
 	}
 	for (unsigned i = 0; offers_schema_registry_at(registry, i, &entry); i++)
 		varlink_push(&blocks, &out.schemas, api_schema_row(&blocks, &entry, true));
-	json_reply(view, 200, api_list_schemas_out_write(&out));
+	api_http_offers_json(view, 200, api_list_schemas_out_write(&out));
 	varlink_blocks_free(&blocks);
 }
 
@@ -246,7 +249,7 @@ static void page_reply(struct web_offers_view *view, const struct api_find_offer
 	if (view->wants_html)
 		api_http_offers_page(view, 200, api_http_page_list);
 	else
-		json_reply(view, 200, api_find_offers_out_write(out));
+		api_http_offers_json(view, 200, api_find_offers_out_write(out));
 }
 
 static void offers_find_and_reply(struct web_offers_view *view, uint64_t before, unsigned limit)
@@ -332,33 +335,57 @@ void api_http_offers_list(struct web_offers_view *view)
 
 /* --- one offer --- */
 
-static void offer_reply(struct web_offers_view *view, const struct collecting *collecting)
+static void offer_reply(struct web_offers_view *view, const struct collecting *collecting,
+			unsigned status)
 {
 	const struct api_offer *row = collecting->out.offers.rows;
 
 	view->rows = row;
 	view->row_cnt = 1;
+	view->number_rows = api_http_reserve_numbers;
 	if (view->wants_html)
-		api_http_offers_page(view, 200, api_http_page_offer);
+		api_http_offers_page(view, status, api_http_page_offer);
 	else
-		json_reply(view, 200,
-			   api_show_offer_out_write(&(struct api_show_offer_out){.offer = *row}));
+		api_http_offers_json(
+			view, status,
+			api_show_offer_out_write(&(struct api_show_offer_out){.offer = *row}));
 }
 
-static void offer_show(struct web_offers_view *view, const char *name)
+/* offer_find: as offers_show. WEFT_EABSENT: it is of another schema. */
+static int offer_find(const struct web_offers_view *view, const char *name,
+		      struct collecting *collecting)
+{
+	int err = offers_show(api_http_offers_of(view->offers), name, on_offer, collecting);
+
+	if (err == 0 && (!collecting->out.offers.cnt ||
+			 strcmp(collecting->out.offers.rows[0].schema, view->schema->name) != 0))
+		err = WEFT_EABSENT;
+	return err;
+}
+
+void api_http_offers_show(struct web_offers_view *view, const char *name, unsigned status)
 {
 	struct collecting collecting = {.blocks = {0}};
-	int err = offers_show(api_http_offers_of(view->offers), name, on_offer, &collecting);
+	int err = offer_find(view, name, &collecting);
 
 	if (err == WEFT_EEXISTS)
-		fail_absent(view, "Several offers begin so; give more letters.");
-	else if (err < 0 || !collecting.out.offers.cnt ||
-		 strcmp(collecting.out.offers.rows[0].schema, view->schema->name) != 0)
-		fail_absent(view, "This node keeps no such offer; the list of its schema has those "
-				  "that it keeps, and can ask the nodes around.");
+		api_http_offers_absent(view, "Several offers begin so; give more letters.");
+	else if (err < 0)
+		api_http_offers_absent(
+			view, "This node keeps no such offer; the list of its schema has those "
+			      "that it keeps, and can ask the nodes around.");
 	else
-		offer_reply(view, &collecting);
+		offer_reply(view, &collecting, status);
 	varlink_blocks_free(&collecting.blocks);
+}
+
+bool api_http_offers_has(const struct web_offers_view *view, const char *name)
+{
+	struct collecting collecting = {.blocks = {0}};
+	int err = offer_find(view, name, &collecting);
+
+	varlink_blocks_free(&collecting.blocks);
+	return err == 0;
 }
 
 /* --- requests --- */
@@ -406,6 +433,8 @@ static void schema_handle(struct web_offers_view *view, const struct gateway_req
 			api_http_offers_ask(view, request);
 		else
 			fail_method(view, GATEWAY_POST);
+	} else if (*rest && api_http_offers_below(view, request, rest + 1)) {
+		/* It was answered. */
 	} else if (is_post) {
 		fail_method(view, GATEWAY_GET);
 	} else if (strcmp(rest, "/events") == 0) {
@@ -416,7 +445,7 @@ static void schema_handle(struct web_offers_view *view, const struct gateway_req
 		else
 			api_http_offers_list(view);
 	} else {
-		offer_show(view, rest + 1);
+		api_http_offers_show(view, rest + 1, 200);
 	}
 }
 
@@ -445,7 +474,8 @@ static void path_handle(struct web_offers_view *view, const struct gateway_reque
 	if (view->schema)
 		schema_handle(view, request, path + 1 + len);
 	else
-		fail_absent(view, "No schema has that name; /offers lists those that are known.");
+		api_http_offers_absent(
+			view, "No schema has that name; /offers lists those that are known.");
 }
 
 static bool accepts_html(const struct gateway_request *request)
@@ -459,21 +489,24 @@ static void offers_handle(void *ctx, struct gateway_exchange *exchange,
 			  const struct gateway_request *request, uint64_t now_ns)
 {
 	bool is_post = request->method == GATEWAY_POST;
-	const char *bytes = is_post ? (const char *)request->body : request->query;
+	/* A form as JSON has its own reader. */
+	bool is_form = is_post && !api_http_offers_is_json(request);
+	const char *bytes = is_form ? (const char *)request->body : is_post ? "" : request->query;
 	struct web_offers_view view = {.offers = ctx,
 				       .exchange = exchange,
 				       .wants_html = accepts_html(request),
 				       .has_token = request->proof == GATEWAY_PROOF_TOKEN,
+				       .number_rows = api_http_offers_numbers,
 				       .now_ns = now_ns};
 	int err;
 
 	api_http_offers_faults_clear(view.offers);
 	if (!api_http_offers_of(ctx)) {
-		fail_absent(&view, "Offers are switched off here; see offers.enabled in "
-				   "weft.conf(5).");
+		api_http_offers_absent(&view, "Offers are switched off here; see offers.enabled in "
+					      "weft.conf(5).");
 		return;
 	}
-	err = api_http_form_read(bytes, is_post ? request->body_len : strlen(bytes), &view.form);
+	err = api_http_form_read(bytes, is_form ? request->body_len : strlen(bytes), &view.form);
 	if (err < 0)
 		api_http_offers_fail(&view,
 				     &(struct web_offers_failure){

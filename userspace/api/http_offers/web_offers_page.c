@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pages of offers, made from the schemas: labels, help, units and choices are those of the schema's
- * file. Values come from any node. What is written passes html_write, or is of this file.
+ * file. Values come from any node. What is written passes api_http_html_write, or is of this file.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -24,7 +24,7 @@ const char api_http_offers_style[] =
 
 /* --- text --- */
 
-static void html_write(FILE *out, const char *text)
+void api_http_html_write(FILE *out, const char *text)
 {
 	static const char special[] = "&<>\"'";
 	static const char *const instead[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
@@ -39,37 +39,36 @@ static void html_write(FILE *out, const char *text)
 	}
 }
 
-/* tagged_write writes before, text and after; before and after are markup. */
-static void tagged_write(FILE *out, const char *before, const char *text, const char *after)
+void api_http_tagged_write(FILE *out, const char *before, const char *text, const char *after)
 {
 	fputs(before, out);
-	html_write(out, text);
+	api_http_html_write(out, text);
 	fputs(after, out);
 }
 
-static void page_begin(FILE *out, const char *title)
+void api_http_page_begin(FILE *out, const char *title)
 {
-	tagged_write(out,
-		     "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-		     "<meta name=\"viewport\" content=\"width=device-width\">\n"
-		     "<link rel=\"stylesheet\" href=\"/offers/style.css\">\n<title>",
-		     title, "</title>\n");
-	tagged_write(out, "<h1>", title, "</h1>\n");
+	api_http_tagged_write(out,
+			      "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+			      "<meta name=\"viewport\" content=\"width=device-width\">\n"
+			      "<link rel=\"stylesheet\" href=\"/offers/style.css\">\n<title>",
+			      title, "</title>\n");
+	api_http_tagged_write(out, "<h1>", title, "</h1>\n");
 }
 
-static void fault_write(FILE *out, const struct web_offers_view *view)
+void api_http_fault_write(FILE *out, const struct web_offers_view *view)
 {
 	if (view->fault)
-		tagged_write(out, "<p class=\"fault\" role=\"alert\">", view->fault, "</p>\n");
+		api_http_tagged_write(out, "<p class=\"fault\" role=\"alert\">", view->fault,
+				      "</p>\n");
 }
 
-/* schema_path_write: of the schema, and what is below it. */
-static void schema_path_write(FILE *out, const struct schema *schema, const char *below)
+void api_http_path_write(FILE *out, const struct schema *schema, const char *below)
 {
-	tagged_write(out, "/offers/", schema->name, below);
+	api_http_tagged_write(out, "/offers/", schema->name, below);
 }
 
-static void time_write(FILE *out, int64_t seconds)
+void api_http_time_write(FILE *out, int64_t seconds)
 {
 	time_t at = (time_t)seconds;
 	struct tm parts;
@@ -112,7 +111,8 @@ static void bound_write(FILE *out, const struct schema_field *field, const char 
 {
 	char text[SCHEMA_NUMBER_CAP];
 
-	tagged_write(out, attribute, offers_schema_number_print(field, number, text), "\"");
+	api_http_tagged_write(out, attribute, offers_schema_number_print(field, number, text),
+			      "\"");
 }
 
 static void number_attributes_write(FILE *out, const struct control *control)
@@ -157,8 +157,8 @@ static void attributes_write(FILE *out, const struct control *control)
 /* name_write begins a control's attributes; end: ".from" of a range, or "". */
 static void name_write(FILE *out, const struct control *control, const char *end)
 {
-	tagged_write(out, " id=\"f-", control_name(control), end);
-	tagged_write(out, "\" name=\"", control_name(control), end);
+	api_http_tagged_write(out, " id=\"f-", control_name(control), end);
+	api_http_tagged_write(out, "\" name=\"", control_name(control), end);
 	fputs(is_required(control) ? "\" required" : "\"", out);
 }
 
@@ -172,7 +172,7 @@ static void input_write(FILE *out, const struct control *control, const char *en
 	fputs("<input", out);
 	name_write(out, control, end);
 	attributes_write(out, control);
-	tagged_write(out, " value=\"", value ? value : "", "\">");
+	api_http_tagged_write(out, " value=\"", value ? value : "", "\">");
 }
 
 static void text_write(FILE *out, const struct control *control)
@@ -183,7 +183,7 @@ static void text_write(FILE *out, const struct control *control)
 	name_write(out, control, "");
 	attributes_write(out, control);
 	/* The first line end behind the tag is none of the text. */
-	tagged_write(out, ">\n", value ? value : "", "</textarea>");
+	api_http_tagged_write(out, ">\n", value ? value : "", "</textarea>");
 }
 
 static void option_write(FILE *out, const struct control *control, const char *word,
@@ -191,8 +191,8 @@ static void option_write(FILE *out, const struct control *control, const char *w
 {
 	bool is_chosen = api_http_form_has(&control->view->form, control_name(control), word);
 
-	tagged_write(out, "<option value=\"", word, is_chosen ? "\" selected>" : "\">");
-	tagged_write(out, "", label, "</option>");
+	api_http_tagged_write(out, "<option value=\"", word, is_chosen ? "\" selected>" : "\">");
+	api_http_tagged_write(out, "", label, "</option>");
 }
 
 static void select_write(FILE *out, const struct control *control)
@@ -222,10 +222,10 @@ static void boxes_write(FILE *out, const struct control *control)
 		bool is_chosen =
 			api_http_form_has(&control->view->form, control_name(control), word);
 
-		tagged_write(out, "<label><input type=\"checkbox\" name=\"", control_name(control),
-			     "\"");
-		tagged_write(out, " value=\"", word, is_chosen ? "\" checked> " : "\"> ");
-		tagged_write(out, "", field->choices[i].label, "</label>\n");
+		api_http_tagged_write(out, "<label><input type=\"checkbox\" name=\"",
+				      control_name(control), "\"");
+		api_http_tagged_write(out, " value=\"", word, is_chosen ? "\" checked> " : "\"> ");
+		api_http_tagged_write(out, "", field->choices[i].label, "</label>\n");
 	}
 }
 
@@ -233,9 +233,9 @@ static void label_write(FILE *out, const struct control *control)
 {
 	const struct schema_field *field = control->field;
 
-	html_write(out, control->filter ? control->filter->label : field->label);
+	api_http_html_write(out, control->filter ? control->filter->label : field->label);
 	if (field->unit[0])
-		tagged_write(out, " (", field->unit, ")");
+		api_http_tagged_write(out, " (", field->unit, ")");
 	if (is_required(control))
 		fputs(" *", out);
 }
@@ -245,8 +245,8 @@ static void fault_mark(FILE *out, const struct schema_fault *fault)
 {
 	if (!fault->what[0])
 		return;
-	tagged_write(out, "<span class=\"fault\" role=\"alert\">", fault->what, "");
-	tagged_write(out, fault->next[0] ? "; " : "", fault->next, "</span>");
+	api_http_tagged_write(out, "<span class=\"fault\" role=\"alert\">", fault->what, "");
+	api_http_tagged_write(out, fault->next[0] ? "; " : "", fault->next, "</span>");
 }
 
 /* Help, and what is wrong with the value. */
@@ -257,7 +257,7 @@ static void notes_write(FILE *out, const struct control *control)
 	if (is_several(control) && !control->field->choice_cnt)
 		fputs("<small>Several are separated by commas.</small>", out);
 	if (help[0])
-		tagged_write(out, "<small>", help, "</small>");
+		api_http_tagged_write(out, "<small>", help, "</small>");
 	fault_mark(out, control->fault);
 }
 
@@ -275,8 +275,8 @@ static void control_write(FILE *out, const struct control *control)
 		fputs("</fieldset>\n", out);
 		return;
 	}
-	tagged_write(out, "<p><label for=\"f-", control_name(control),
-		     is_range ? ".from\">" : "\">");
+	api_http_tagged_write(out, "<p><label for=\"f-", control_name(control),
+			      is_range ? ".from\">" : "\">");
 	label_write(out, control);
 	fputs("</label> ", out);
 	if (is_range) {
@@ -294,7 +294,7 @@ static void control_write(FILE *out, const struct control *control)
 	fputs("</p>\n", out);
 }
 
-static void token_write(FILE *out)
+void api_http_token_write(FILE *out)
 {
 	fputs("<p><label for=\"f-token\">Token of this node *</label> "
 	      "<input id=\"f-token\" name=\"" WEB_FORM_TOKEN "\" type=\"password\" required "
@@ -307,8 +307,8 @@ static void token_write(FILE *out)
 
 void api_http_page_failure(FILE *out, const struct web_offers_view *view)
 {
-	page_begin(out, "Offers");
-	fault_write(out, view);
+	api_http_page_begin(out, "Offers");
+	api_http_fault_write(out, view);
 	fputs("<p><a href=\"/offers\">All kinds of offers</a></p>\n", out);
 }
 
@@ -317,13 +317,13 @@ void api_http_page_schemas(FILE *out, const struct web_offers_view *view)
 	struct schema_registry *registry = offers_registry(api_http_offers_of(view->offers));
 	struct schema_entry entry;
 
-	page_begin(out, "Offers");
+	api_http_page_begin(out, "Offers");
 	fputs("<ul>\n", out);
 	for (unsigned i = 0; offers_schema_registry_at(registry, i, &entry); i++) {
 		fputs("<li><a href=\"", out);
-		schema_path_write(out, entry.schema, "\">");
-		tagged_write(out, "", entry.schema->title, "</a>");
-		tagged_write(out, "<small>", entry.schema->description, "</small></li>\n");
+		api_http_path_write(out, entry.schema, "\">");
+		api_http_tagged_write(out, "", entry.schema->title, "</a>");
+		api_http_tagged_write(out, "<small>", entry.schema->description, "</small></li>\n");
 	}
 	fputs("</ul>\n", out);
 }
@@ -333,7 +333,7 @@ static void filters_write(FILE *out, const struct web_offers_view *view)
 	const struct schema *schema = view->schema;
 
 	fputs("<form action=\"", out);
-	schema_path_write(out, schema, "\">\n");
+	api_http_path_write(out, schema, "\">\n");
 	for (unsigned i = 0; i < schema->filter_cnt; i++)
 		control_write(out,
 			      &(struct control){view, &schema->fields[schema->filters[i].field],
@@ -347,7 +347,7 @@ static void ask_write(FILE *out, const struct web_offers_view *view)
 	fputs("<details><summary>Ask the nodes around, too</summary>\n<form method=\"post\" "
 	      "action=\"",
 	      out);
-	schema_path_write(out, view->schema, "/ask\">\n");
+	api_http_path_write(out, view->schema, "/ask\">\n");
 	fputs("<p>They see the filters above as they were last applied, and no name of this node. "
 	      "It takes two seconds.</p>\n",
 	      out);
@@ -356,10 +356,11 @@ static void ask_write(FILE *out, const struct web_offers_view *view)
 
 		if (!pair->value[0] || !api_http_form_is_filter(view->schema, pair->name))
 			continue;
-		tagged_write(out, "<input type=\"hidden\" name=\"", pair->name, "\" value=\"");
-		tagged_write(out, "", pair->value, "\">\n");
+		api_http_tagged_write(out, "<input type=\"hidden\" name=\"", pair->name,
+				      "\" value=\"");
+		api_http_tagged_write(out, "", pair->value, "\">\n");
 	}
-	token_write(out);
+	api_http_token_write(out);
 	fputs("<p><button>Ask</button></p>\n</form></details>\n", out);
 }
 
@@ -381,7 +382,7 @@ static void choices_write(FILE *out, const struct schema_field *field, const cha
 		const struct schema_choice *choice = choice_of(field, words, len);
 
 		if (choice)
-			html_write(out, choice->label);
+			api_http_html_write(out, choice->label);
 		words += len;
 		if (*words++ != ',')
 			break;
@@ -397,11 +398,12 @@ static void value_write(FILE *out, const struct schema_field *field, const char 
 
 	fputs("<bdi>", out);
 	if (is_link)
-		tagged_write(out, "<a rel=\"nofollow noopener noreferrer\" href=\"", value, "\">");
+		api_http_tagged_write(out, "<a rel=\"nofollow noopener noreferrer\" href=\"", value,
+				      "\">");
 	if (field->choice_cnt)
 		choices_write(out, field, value);
 	else
-		html_write(out, value);
+		api_http_html_write(out, value);
 	fputs(is_link ? "</a></bdi>" : "</bdi>", out);
 }
 
@@ -419,9 +421,9 @@ static void row_write(FILE *out, const struct schema *schema, const struct api_o
 
 	snprintf(letters, sizeof(letters), "%s", row->offer_id);
 	fputs("<tr><td><a href=\"", out);
-	schema_path_write(out, schema, "/");
-	tagged_write(out, "", row->offer_id, "\">");
-	tagged_write(out, "", letters, "</a></td>");
+	api_http_path_write(out, schema, "/");
+	api_http_tagged_write(out, "", row->offer_id, "\">");
+	api_http_tagged_write(out, "", letters, "</a></td>");
 	for (unsigned i = 0; i < schema->field_cnt; i++) {
 		if (!schema->fields[i].is_listed)
 			continue;
@@ -457,7 +459,7 @@ static void left_out_write(FILE *out, const struct web_offers_view *view)
 	fprintf(out,
 		"<p>%" PRId64 " offers more fit, whose providers are verified less. <a href=\"",
 		view->left_out);
-	schema_path_write(out, view->schema, "?");
+	api_http_path_write(out, view->schema, "?");
 	api_http_form_query(&view->form, view->schema, out);
 	fputs("level=0\">Show all</a></p>\n", out);
 }
@@ -466,22 +468,22 @@ static void left_out_write(FILE *out, const struct web_offers_view *view)
 static void more_write(FILE *out, const struct web_offers_view *view)
 {
 	fputs("<p><a rel=\"next\" href=\"", out);
-	schema_path_write(out, view->schema, "?");
+	api_http_path_write(out, view->schema, "?");
 	api_http_form_query(&view->form, view->schema, out);
 	if (view->has_level)
 		fprintf(out, "level=%u&amp;", view->level);
-	tagged_write(out, "cursor=", view->cursor, "\">Older offers</a></p>\n");
+	api_http_tagged_write(out, "cursor=", view->cursor, "\">Older offers</a></p>\n");
 }
 
 void api_http_page_list(FILE *out, const struct web_offers_view *view)
 {
 	const struct schema *schema = view->schema;
 
-	page_begin(out, schema->title);
+	api_http_page_begin(out, schema->title);
 	fputs("<p>", out);
-	tagged_write(out, "", schema->description, " <a href=\"");
-	schema_path_write(out, schema, "/publish\">Publish an offer</a></p>\n");
-	fault_write(out, view);
+	api_http_tagged_write(out, "", schema->description, " <a href=\"");
+	api_http_path_write(out, schema, "/publish\">Publish an offer</a></p>\n");
+	api_http_fault_write(out, view);
 	filters_write(out, view);
 	ask_write(out, view);
 	fputs("<h2>Offers, the newest first</h2>\n", out);
@@ -501,7 +503,8 @@ void api_http_page_offer(FILE *out, const struct web_offers_view *view)
 	const struct schema *schema = view->schema;
 	const struct api_offer *row = &view->rows[0];
 
-	page_begin(out, schema->title);
+	api_http_page_begin(out, schema->title);
+	api_http_fault_write(out, view);
 	fputs("<dl>\n", out);
 	for (unsigned i = 0; i < schema->field_cnt; i++) {
 		const struct schema_field *field = &schema->fields[i];
@@ -509,19 +512,22 @@ void api_http_page_offer(FILE *out, const struct web_offers_view *view)
 
 		if (!value[0])
 			continue;
-		tagged_write(out, "<dt>", field->label, "</dt><dd>");
+		api_http_tagged_write(out, "<dt>", field->label, "</dt><dd>");
 		value_write(out, field, value);
-		tagged_write(out, field->unit[0] ? " " : "", field->unit, "</dd>\n");
+		api_http_tagged_write(out, field->unit[0] ? " " : "", field->unit, "</dd>\n");
 	}
 	fprintf(out, "<dt>Units</dt><dd>%" PRId64 "</dd>\n<dt>Published</dt><dd>", row->units);
-	time_write(out, row->published_s);
+	api_http_time_write(out, row->published_s);
 	fputs("</dd>\n<dt>Ends</dt><dd>", out);
-	time_write(out, row->expires_s);
-	tagged_write(out, "</dd>\n<dt>Provider</dt><dd><code>", row->provider, "</code></dd>\n");
-	tagged_write(out, "<dt>Offer</dt><dd><code>", row->offer_id, "</code></dd>\n</dl>\n");
+	api_http_time_write(out, row->expires_s);
+	api_http_tagged_write(out, "</dd>\n<dt>Provider</dt><dd><code>", row->provider,
+			      "</code></dd>\n");
+	api_http_tagged_write(out, "<dt>Offer</dt><dd><code>", row->offer_id,
+			      "</code></dd>\n</dl>\n");
+	api_http_reserve_write(out, view);
 	fputs("<p><a href=\"", out);
-	schema_path_write(out, schema, "\">");
-	tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
+	api_http_path_write(out, schema, "\">");
+	api_http_tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
 }
 
 const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT] = {
@@ -530,16 +536,17 @@ const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT] = {
 			      SERVICE_MESSAGE_LIFE_H_MAX},
 };
 
-static void number_write(FILE *out, const struct web_offers_view *view, enum web_number_kind kind)
+void api_http_number_write(FILE *out, const struct web_offers_view *view, enum web_number_kind kind)
 {
-	const struct web_number *number = &api_http_offers_numbers[kind];
+	const struct web_number *number = &view->number_rows[kind];
 	const char *value = api_http_form_value(&view->form, number->name);
+	const char *dash = number->name[0] == '.' ? "" : "-";
 
 	fprintf(out,
-		"<p><label for=\"f%s\">%s</label> <input id=\"f%s\" name=\"%s\" type=\"number\" "
-		"min=\"1\" max=\"%" PRIu64 "\"",
-		number->name, number->label, number->name, number->name, number->max);
-	tagged_write(out, " value=\"", value ? value : "", "\">");
+		"<p><label for=\"f%s%s\">%s</label> <input id=\"f%s%s\" name=\"%s\" "
+		"type=\"number\" min=\"1\" max=\"%" PRIu64 "\"",
+		dash, number->name, number->label, dash, number->name, number->name, number->max);
+	api_http_tagged_write(out, " value=\"", value ? value : "", "\">");
 	fault_mark(out, &view->offers->number_faults[kind]);
 	fputs("</p>\n", out);
 }
@@ -548,21 +555,21 @@ void api_http_page_publish(FILE *out, const struct web_offers_view *view)
 {
 	const struct schema *schema = view->schema;
 
-	page_begin(out, schema->title);
-	tagged_write(
+	api_http_page_begin(out, schema->title);
+	api_http_tagged_write(
 		out, "<p>", schema->description,
 		" This node signs the offer and announces it. Fields with * are needed.</p>\n");
-	fault_write(out, view);
+	api_http_fault_write(out, view);
 	/* The browser checks the same bounds, and the node once more. */
 	fputs("<form method=\"post\" action=\"", out);
-	schema_path_write(out, schema, "/publish\">\n");
+	api_http_path_write(out, schema, "/publish\">\n");
 	for (unsigned i = 0; i < schema->field_cnt; i++)
 		control_write(out, &(struct control){view, &schema->fields[i], NULL,
 						     &view->offers->faults[i]});
-	number_write(out, view, WEB_NUMBER_UNITS);
-	number_write(out, view, WEB_NUMBER_HOURS);
-	token_write(out);
+	api_http_number_write(out, view, WEB_NUMBER_UNITS);
+	api_http_number_write(out, view, WEB_NUMBER_HOURS);
+	api_http_token_write(out);
 	fputs("<p><button>Publish</button></p>\n</form>\n<p><a href=\"", out);
-	schema_path_write(out, schema, "\">");
-	tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
+	api_http_path_write(out, schema, "\">");
+	api_http_tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
 }

@@ -9,6 +9,8 @@
 #include "api/methods.h"
 #include "gateway/gateway.h"
 #include "offers/schema/schema.h"
+#include "offers/service_offers.h"
+#include "varlink/node.h"
 #include "web_offers.h"
 
 /* Private to http_offers/. */
@@ -58,13 +60,14 @@ bool api_http_form_is_filter(const struct schema *schema, const char *name);
 /* api_http_url_write percent-encodes text for a part of a path, or of a query. */
 void api_http_url_write(FILE *out, const char *text);
 
-/* Numbers of a form to publish that are of no schema. */
+/* Numbers of a form that are of no schema. */
 enum web_number_kind { WEB_NUMBER_UNITS, WEB_NUMBER_HOURS, WEB_NUMBER_CNT };
 struct web_number {
 	const char *name, *label;
 	uint64_t max; /* from 1 */
 };
-extern const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT];
+extern const struct web_number api_http_offers_numbers[WEB_NUMBER_CNT]; /* to publish */
+extern const struct web_number api_http_reserve_numbers[WEB_NUMBER_CNT];
 
 struct web_offers {
 	struct api *api;
@@ -87,7 +90,8 @@ struct web_offers_view {
 	bool has_token;
 	bool has_level; /* of verification that is asked for, in place of the schema's */
 	uint8_t level;
-	uint64_t numbers[WEB_NUMBER_CNT]; /* 0: not said */
+	const struct web_number *number_rows; /* WEB_NUMBER_CNT */
+	uint64_t numbers[WEB_NUMBER_CNT];     /* 0: not said */
 	uint64_t now_ns;
 	const char *fault; /* of the whole page, or NULL */
 	/* rows of a list, and how to go on; or the one of an offer's page */
@@ -95,6 +99,9 @@ struct web_offers_view {
 	size_t row_cnt;
 	const char *cursor;
 	int64_t left_out; /* offers that fit, of providers of a lower level */
+	const struct api_reservation *reservations; /* of an offer, or the one of its own page */
+	size_t reservation_cnt;
+	const char *path; /* of the request, where the page asks for the token */
 };
 
 /* web_offers.c */
@@ -109,6 +116,16 @@ void api_http_offers_fail(struct web_offers_view *view, const struct web_offers_
 /* api_http_offers_page answers by a page that write fills. */
 void api_http_offers_page(struct web_offers_view *view, unsigned status,
 			  void (*write)(FILE *out, const struct web_offers_view *view));
+/* api_http_offers_json answers by json, which is taken. */
+void api_http_offers_json(struct web_offers_view *view, unsigned status, json_t *json);
+/* api_http_offers_absent answers by 404. */
+void api_http_offers_absent(struct web_offers_view *view, const char *message);
+/* api_http_offers_methods answers by 405. message: what this path takes. */
+void api_http_offers_methods(struct web_offers_view *view, unsigned methods, const char *message);
+/* api_http_offers_show answers by the offer of that name, and by its page with status. */
+void api_http_offers_show(struct web_offers_view *view, const char *name, unsigned status);
+/* api_http_offers_has: this node keeps an offer of that name, and of the view's schema. */
+bool api_http_offers_has(const struct web_offers_view *view, const char *name);
 /* api_http_offers_filters reads the filters of the form into offers->query. Returns how many are wrong. */
 unsigned api_http_offers_filters(struct web_offers_view *view);
 /* api_http_offers_check reads them, too. False: one is wrong, and the request was failed. */
@@ -116,7 +133,16 @@ bool api_http_offers_check(struct web_offers_view *view);
 /* api_http_offers_list answers by the offers that fit, as JSON or a page. */
 void api_http_offers_list(struct web_offers_view *view);
 
-/* web_offers_page.c */
+/* web_offers_page.c; what writes parts of pages escapes text, and before and after are markup */
+void api_http_html_write(FILE *out, const char *text);
+void api_http_tagged_write(FILE *out, const char *before, const char *text, const char *after);
+void api_http_page_begin(FILE *out, const char *title);
+void api_http_fault_write(FILE *out, const struct web_offers_view *view);
+void api_http_path_write(FILE *out, const struct schema *schema, const char *below);
+void api_http_time_write(FILE *out, int64_t seconds);
+void api_http_number_write(FILE *out, const struct web_offers_view *view,
+			   enum web_number_kind kind);
+void api_http_token_write(FILE *out);
 void api_http_page_schemas(FILE *out, const struct web_offers_view *view);
 void api_http_page_list(FILE *out, const struct web_offers_view *view);
 void api_http_page_offer(FILE *out, const struct web_offers_view *view);
@@ -124,13 +150,64 @@ void api_http_page_publish(FILE *out, const struct web_offers_view *view);
 void api_http_page_failure(FILE *out, const struct web_offers_view *view);
 extern const char api_http_offers_style[];
 
+/* web_offers_page_reserve.c: the part of an offer's page, and pages of reservations */
+void api_http_reserve_write(FILE *out, const struct web_offers_view *view);
+void api_http_page_reservations(FILE *out, const struct web_offers_view *view);
+void api_http_page_reservation(FILE *out, const struct web_offers_view *view);
+void api_http_page_locked(FILE *out, const struct web_offers_view *view); /* asks for the token */
+
 /* web_offers_events.c */
 void api_http_offers_events(struct web_offers_view *view, const struct gateway_request *request);
 
-/* web_offers_write.c: POST, whose form's token or field shows the right to it; and ?ask=1. */
+/* web_offers_held.c: requests that wait, and what they have in common */
 #define WEB_OFFERS_HELD_MAX 16u
+#define WEB_FAILURE_CAP	    512
+extern const struct web_offers_failure api_http_no_token;
+struct web_held {
+	struct timer timer;
+	struct web_offers_view view;
+	struct control_call *call; /* NULL: none, or answered */
+	/* error NULL: parameters are the reply's; else the error's */
+	void (*answered)(struct web_held *held, const char *error, const json_t *parameters);
+	char schema[SCHEMA_NAME_CAP];
+	char offer[OFFER_REF_TEXT_CAP], reservation[RESERVATION_REF_TEXT_CAP]; /* "": none */
+	bool is_form;
+};
+/* api_http_held_new takes the view's form. NULL: the request was failed. */
+struct web_held *api_http_held_new(struct web_offers_view *view);
+void api_http_held_free(struct web_held *held);
+/* api_http_held_wake: the schema may have changed, or gone. False: the request was failed. */
+bool api_http_held_wake(struct web_held *held);
+/*
+ * api_http_held_ask asks the daemon's method, and answered answers the request. parameters are taken;
+ * NULL: there was no memory for them. offer, reservation: that it is about, or NULL.
+ */
+struct web_held_ask {
+	const char *method, *offer, *reservation;
+	json_t *parameters;
+	void (*answered)(struct web_held *held, const char *error, const json_t *parameters);
+};
+void api_http_held_ask(struct web_offers_view *view, const struct web_held_ask *ask);
+/* api_http_held_why: what, and why not by the parameters of an error. */
+void api_http_held_why(const char *what, const json_t *parameters,
+		       char text[static WEB_FAILURE_CAP]);
+/* api_http_see_other: the browser goes on at path by GET. path is taken, and may be NULL. */
+void api_http_see_other(const struct web_offers_view *view, char *path);
+/* api_http_has_right: the request shows the token, in its head or its form. An address is no place for it. */
+bool api_http_has_right(const struct web_offers_view *view, const struct gateway_request *request);
+/* api_http_numbers_read: those of number_rows; each that is wrong in faults. Returns how many are. */
+unsigned api_http_numbers_read(struct web_offers_view *view);
+
+/* web_offers_write.c: POST, and ?ask=1 */
 void api_http_offers_publish(struct web_offers_view *view, const struct gateway_request *request);
 /* api_http_offers_ask answers by the list when the nodes around have had time to. */
 void api_http_offers_ask(struct web_offers_view *view, const struct gateway_request *request);
+
+/* web_offers_reserve.c: the body is JSON, and no form */
+bool api_http_offers_is_json(const struct gateway_request *request);
+/* api_http_offers_below: what is below an offer's path. False: nothing is there. */
+bool api_http_offers_below(struct web_offers_view *view, const struct gateway_request *request,
+			   const char *rest);
+#define WEB_RESERVATIONS_MAX 50u /* that a list has, the newest */
 
 #endif

@@ -41,13 +41,13 @@ struct listing {
 	struct api_reservation_list list;
 };
 
-static struct api_reservation row_of(const struct listing *listing,
-				     const struct reservation_view *view)
+struct api_reservation api_reservation_row(struct service_offers *offers,
+					   struct varlink_blocks *blocks,
+					   const struct reservation_view *view)
 {
 	const struct reservation_record *record = view->record;
-	const struct schema *schema = offers_schema_registry_lookup(
-		offers_registry(listing->offers), record->service, NULL, 0);
-	struct varlink_blocks *blocks = listing->blocks;
+	const struct schema *schema =
+		offers_schema_registry_lookup(offers_registry(offers), record->service, NULL, 0);
 	char id[RESERVATION_REF_TEXT_CAP], ref[OFFER_REF_TEXT_CAP];
 
 	zbase32_write(view->id, RESERVATION_ID_LEN, id);
@@ -72,7 +72,8 @@ static void on_view(void *arg, const struct reservation_view *view)
 {
 	struct listing *listing = arg;
 
-	varlink_push(listing->blocks, &listing->list, row_of(listing, view));
+	varlink_push(listing->blocks, &listing->list,
+		     api_reservation_row(listing->offers, listing->blocks, view));
 }
 
 static bool reservation_show(struct api *api, struct control_call *call, const char *name,
