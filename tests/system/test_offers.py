@@ -247,7 +247,7 @@ def test_an_offer_that_fits_in_no_answer_is_refused(lab):
             check("answer to a query" in str(error), str(error)[-500:])
             return True
 
-    low, high = 60000, 65400
+    low, high = 60000, 65500
     while high - low > 1:
         middle = (low + high) // 2
         if refused(alone, "PublishOffer", schema="long", values=said(middle)):

@@ -82,13 +82,7 @@ static int put_failed(enum offer_verdict verdict, struct schema_fault *fault)
 	}
 }
 
-/*
- * An Announce and its Update go into one Response. Longer offers would be found by no query. What a
- * Response may have at most, SERVICE_RESPONSE_ENTRY_LEN_MAX, does not come through: 65,498 bytes did
- * not, 65,400 do (tests/system/test_offers.py).
- */
-#define OFFER_LEN_MAX (SERVICE_RESPONSE_ENTRY_LEN_MAX - 100u)
-
+/* An Announce and its Update go into one Response. Longer offers would be found by no query. */
 static bool is_answerable(const struct service_offers *offers, const struct making *making,
 			  size_t len)
 {
@@ -96,7 +90,7 @@ static bool is_answerable(const struct service_offers *offers, const struct maki
 		return true;
 	if (making->message.type == SERVICE_MESSAGE_UPDATE)
 		len += offers->changing.announce_len;
-	return len <= OFFER_LEN_MAX;
+	return len <= SERVICE_RESPONSE_ENTRY_LEN_MAX;
 }
 
 static int making_put(struct service_offers *offers, struct making *making, size_t len,
@@ -124,7 +118,7 @@ static int making_put(struct service_offers *offers, struct making *making, size
 	if (!is_answerable(offers, making, len))
 		return fault_of(
 			fault, WEFT_ETOOLARGE,
-			"it is longer than 65,400 bytes, so no answer to a query could have "
+			"it is longer than 65,500 bytes, so no answer to a query could have "
 			"it",
 			"shorten them; an update counts beside what it changes");
 	verdict = offers_store_put(offers->store, &put, fault);

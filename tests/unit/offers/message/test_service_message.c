@@ -2,6 +2,8 @@
 #include "offers/message/service_message.h"
 
 #include "base/random.h"
+#include "mesh/message_types.h"
+#include "mesh/seam.h"
 #include "support/check.h"
 #include "support/hex_digits.h"
 
@@ -454,6 +456,14 @@ static void test_an_address_begins_the_hash_of_its_key(void)
 	CHECK_MEM(got, want, sizeof(want));
 }
 
+/* What the header can say is what a session carries. */
+static void test_a_session_carries_the_longest_message(void)
+{
+	enum mesh_class class = mesh_registry_class(MESH_SERVICE_MESSAGE, false);
+
+	CHECK(mesh_class_payload_max(class) >= SERVICE_MESSAGE_LEN_MAX);
+}
+
 int main(void)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {1}, other_seed[NODE_KEY_SEED_LEN] = {2};
@@ -464,6 +474,7 @@ int main(void)
 	RUN(test_every_cut_and_every_byte_more_is_refused);
 	RUN(test_a_length_that_lies_is_refused);
 	RUN(test_a_payload_of_65535_is_taken_and_one_more_is_not);
+	RUN(test_a_session_carries_the_longest_message);
 	RUN(test_messages_of_random_lengths_are_read_as_written);
 	RUN(test_full_cover_leaves_the_hop_count_alone_open);
 	RUN(test_the_seed_form_leaves_hops_and_time_open);
