@@ -101,7 +101,7 @@ struct schema_field {
 	int64_t min, max;
 	unsigned item_max; /* of lists */
 	unsigned choice_cnt;
-	const struct schema_choice *choices; /* number n is choices[n - 1] */
+	const struct schema_choice *choices; /* by their numbers, from 0 */
 };
 
 struct schema_filter {

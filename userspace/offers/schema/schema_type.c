@@ -215,10 +215,10 @@ static int number_check(const struct schema_field *field, int64_t number, bool i
 static int choice_check(const struct schema_field *field, int64_t number, bool is_newer,
 			struct schema_fault *fault)
 {
-	if (number < 1 || number > (is_newer ? UINT16_MAX : (int64_t)field->choice_cnt))
+	if (number < 0 || number >= (is_newer ? UINT16_MAX : (int64_t)field->choice_cnt))
 		return offers_schema_fault_set(fault, field->name, NULL,
-					       "%s is choice %" PRId64 ", of 1 to %u", field->name,
-					       number, field->choice_cnt);
+					       "%s is choice %" PRId64 ", of 0 to %u", field->name,
+					       number, field->choice_cnt - 1);
 	return 0;
 }
 

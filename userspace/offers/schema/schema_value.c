@@ -91,14 +91,14 @@ static bool is_named_choice(const struct schema_shape *shape)
 	       (shape->field->type == SCHEMA_CHOICE || shape->field->type == SCHEMA_CHOICES);
 }
 
-/* The number of a choice, or 0. */
-static unsigned choice_named(const struct schema_field *field, const char *word, size_t len)
+/* The number of a choice, or -1. */
+static int choice_named(const struct schema_field *field, const char *word, size_t len)
 {
 	for (unsigned i = 0; i < field->choice_cnt; i++)
 		if (strlen(field->choices[i].word) == len &&
 		    strncasecmp(field->choices[i].word, word, len) == 0)
-			return i + 1;
-	return 0;
+			return (int)i;
+	return -1;
 }
 
 /* False: the next item of r is of another type. */
@@ -255,11 +255,11 @@ static int choice_take(const struct schema_shape *shape, struct schema_item *ite
 		       struct schema_fault *fault)
 {
 	const struct schema_field *field = shape->field;
-	unsigned number = choice_named(field, item->text, item->len);
+	int number = choice_named(field, item->text, item->len);
 	char next[sizeof(fault->next)];
 	size_t len;
 
-	if (number) {
+	if (number >= 0) {
 		*item = (struct schema_item){.number = number};
 		return 0;
 	}
@@ -444,9 +444,8 @@ static size_t item_print(const struct schema_field *field, const struct schema_i
 		break;
 	case SCHEMA_CHOICE:
 	case SCHEMA_CHOICES:
-		if (item->number >= 1 && item->number <= (int64_t)field->choice_cnt)
-			return (size_t)snprintf(buf, cap, "%s",
-						field->choices[item->number - 1].word);
+		if (item->number >= 0 && item->number < (int64_t)field->choice_cnt)
+			return (size_t)snprintf(buf, cap, "%s", field->choices[item->number].word);
 		return (size_t)snprintf(buf, cap, "choice-%lld", (long long)item->number);
 	case SCHEMA_TIME:
 	case SCHEMA_TIMES:

@@ -8,7 +8,7 @@
 /* The payloads of the published announce and update of a home. */
 #define PROVIDER "0058203b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
 #define LAYER	 "18f00118f150000102030405060708090a0b0c0d0e0f"
-#define HOME	 "01020212031901c2041a6b49d2000565313031313506816762616c636f6e79"
+#define HOME	 "01000212031901c2041a6b49d2000565313031313506816762616c636f6e79"
 
 static struct schema *housing;
 static struct schema_record record;
@@ -41,7 +41,7 @@ static void test_the_published_announce_has_its_values(void)
 	static const struct {
 		const char *name, *value;
 	} rows[] = {
-		{"room_type", "apartment"},
+		{"room_type", "shared-flat"},
 		{"size", "18"},
 		{"rent", "450"},
 		{"available_from", "2027-01-15T08:00Z"},
@@ -66,7 +66,7 @@ static void test_words_of_a_user_become_the_published_announce(void)
 					    "rent=450",
 					    "size=18",
 					    "available_from=2027-01-15T09:00+01:00",
-					    "room_type=Apartment"};
+					    "room_type=Shared-Flat"};
 	uint8_t want[256], got[256];
 	struct writer w = writer_of(got, sizeof(got));
 	size_t len = hex_parse(HOME, want);
@@ -178,14 +178,14 @@ static const struct {
 	 "05653130313135",
 	 "rent"},
 	{"a5"
-	 "0100"
+	 "0120"
 	 "0212"
 	 "031901c2"
 	 "041a6b49d200"
 	 "05653130313135",
 	 "room_type"},
 	{"a5"
-	 "0104"
+	 "0103"
 	 "0212"
 	 "031901c2"
 	 "041a6b49d200"
