@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* A first byte tells beacons from messages of DNS-SD. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	static const struct lan_services services = {.cnt = 2, .names = {"fapp", "housing"}};
+	static const struct dnssd_self self = {.label = "01234567", .services = &services};
 	static struct dnssd_message message;
 	uint8_t again[BEACON_LEN_MAX];
 	struct beacon beacon, got;
@@ -18,8 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len == 0)
 		return 0;
 	if (data[0]) {
-		if (lan_dnssd_parse(data + 1, len - 1, "01234567", &message) == 0)
-			weft_assert(message.instance_cnt <= DNSSD_INSTANCES_MAX);
+		if (lan_dnssd_parse(data + 1, len - 1, &self, &message) == 0)
+			weft_assert(message.instance_cnt <= DNSSD_INSTANCES_MAX &&
+				    (message.subtypes | message.literals) < 4);
 		return 0;
 	}
 	if (lan_beacon_parse(data + 1, len - 1, &beacon) < 0)

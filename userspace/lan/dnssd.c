@@ -12,11 +12,11 @@
 #include "codec/text/zbase32.h"
 
 #define SERVICE	    "_mesh._udp.local"
+#define SUBTYPE	    "_sub." SERVICE
 #define ENUMERATION "_services._dns-sd._udp.local"
 /* The top bit of a class: of a record, that it replaces what is known (RFC 6762, 10.2). */
 #define CLASS_MASK  0x7fffu
 #define CLASS_FLUSH 0x8001u
-#define TTL_LONG_S  4500u /* RFC 6762, 10: of records that name no host */
 
 static struct dns_name name_of(const char *label, const char *rest)
 {
@@ -30,16 +30,36 @@ static struct dns_name name_of(const char *label, const char *rest)
 	return name;
 }
 
+static struct dns_name service_name(const char *service, const char *rest)
+{
+	char label[LAN_SERVICE_CAP + 1];
+
+	snprintf(label, sizeof(label), "_%s", service);
+	return name_of(label, rest);
+}
+
 /* --- writing --- */
 
-size_t lan_dnssd_write_query(uint8_t *out, size_t cap)
+size_t lan_dnssd_write_query(const struct lan_services *services, unsigned *at, uint8_t *out,
+			     size_t cap)
 {
 	struct dns_name service = name_of("", SERVICE);
-	struct dns_writer w;
+	struct dns_writer w, before;
 	int len;
 
 	dns_writer_init_flags(&w, out, cap, 0);
-	dns_write_question(&w, &service, DNS_TYPE_PTR, DNS_CLASS_IN);
+	if (*at == 0)
+		dns_write_question(&w, &service, DNS_TYPE_PTR, DNS_CLASS_IN);
+	for (; *at < services->cnt; ++*at) {
+		struct dns_name subtype = service_name(services->names[*at], SUBTYPE);
+
+		before = w;
+		dns_write_question(&w, &subtype, DNS_TYPE_PTR, DNS_CLASS_IN);
+		if (!w.w.bad)
+			continue;
+		w = before;
+		break;
+	}
 	len = dns_writer_finish(&w);
 	return len < 0 ? 0 : (size_t)len;
 }
@@ -104,7 +124,7 @@ size_t lan_dnssd_write_answer(const struct dnssd_self *self, const struct lan_in
 	struct dns_name service = name_of("", SERVICE), enumeration = name_of("", ENUMERATION);
 	struct dns_name instance = name_of(self->label, SERVICE);
 	struct dns_name host = name_of(self->label, "local");
-	uint32_t long_s = ttl_s ? TTL_LONG_S : 0;
+	uint32_t long_s = ttl_s ? DNSSD_TTL_LONG_S : 0;
 	struct dns_writer w;
 	int len;
 
@@ -121,7 +141,59 @@ size_t lan_dnssd_write_answer(const struct dnssd_self *self, const struct lan_in
 	return len < 0 ? 0 : (size_t)len;
 }
 
+static bool has_bit(uint64_t bits, unsigned idx)
+{
+	return bits >> idx & 1;
+}
+
+size_t lan_dnssd_write_services(const struct dnssd_self *self, const struct dnssd_services *which,
+				unsigned *at, uint8_t *out, size_t cap)
+{
+	struct dns_name instance = name_of(self->label, SERVICE);
+	struct dns_writer w, before;
+	int len;
+
+	dns_writer_init_flags(&w, out, cap, DNS_FLAG_RESPONSE | DNS_FLAG_AUTHORITATIVE);
+	for (; *at < self->services->cnt; ++*at) {
+		const char *service = self->services->names[*at];
+		struct dns_name subtype = service_name(service, SUBTYPE);
+		struct dns_name literal = service_name(service, SERVICE);
+
+		before = w;
+		if (has_bit(which->subtypes, *at))
+			ptr_write(&w, &subtype, &instance, which->ttl_s);
+		if (has_bit(which->literals, *at))
+			ptr_write(&w, &literal, &instance, which->ttl_s);
+		if (!w.w.bad)
+			continue;
+		w = before;
+		break;
+	}
+	len = dns_writer_finish(&w);
+	return len < 0 || w.answer_cnt == 0 ? 0 : (size_t)len;
+}
+
 /* --- reading --- */
+
+/* The service of name, _NAME.REST, as its bit; 0: none that this node relays. */
+static uint64_t service_of(const struct dns_name *name, const char *rest,
+			   const struct lan_services *services)
+{
+	struct dns_name behind = name_of("", rest), after;
+	uint8_t len = name->bytes[0];
+
+	if (len < 2 || name->bytes[1] != '_' || name->len != len + 1u + behind.len)
+		return 0;
+	after.len = behind.len;
+	memcpy(after.bytes, name->bytes + len + 1, after.len);
+	if (!dns_name_equal(&after, &behind))
+		return 0;
+	for (unsigned i = 0; i < services->cnt; i++)
+		if (strlen(services->names[i]) == len - 1u &&
+		    strncasecmp((const char *)name->bytes + 2, services->names[i], len - 1u) == 0)
+			return UINT64_C(1) << i;
+	return 0;
+}
 
 /* The label of an instance of the service; false: another name, or one that is not fit to be shown. */
 static bool label_of(const struct dns_name *name, const struct dns_name *service,
@@ -203,19 +275,53 @@ static void record_take(const struct dns_reader *r, struct dns_record *record,
 		instance->ttl_s = record->ttl_s;
 }
 
+/* A PTR of a subtype: its instance relays the service, or does no longer. */
+static void subtype_take(const struct dns_reader *r, struct dns_record *record,
+			 const struct dnssd_self *self, struct dnssd_message *out)
+{
+	uint64_t bit = service_of(&record->name, SUBTYPE, self->services);
+	struct dns_name service = name_of("", SERVICE), target;
+	struct dnssd_instance *instance;
+	char of[LAN_INSTANCE_CAP];
+
+	if (!bit)
+		return;
+	dns_data_name(r, &record->data, &target);
+	if (record->data.bad || !label_of(&target, &service, of))
+		return;
+	instance = instance_of(out, of);
+	if (instance && record->ttl_s)
+		instance->gained |= bit;
+	else if (instance)
+		instance->lost |= bit;
+}
+
 static bool is_for_us(const struct dns_question *question, const struct dns_name *service,
 		      const char *label)
 {
 	struct dns_name enumeration = name_of("", ENUMERATION), own = name_of(label, SERVICE);
 	struct dns_name host = name_of(label, "local");
 
-	return (question->class & CLASS_MASK) == DNS_CLASS_IN &&
-	       (dns_name_equal(&question->name, service) ||
-		dns_name_equal(&question->name, &enumeration) ||
-		dns_name_equal(&question->name, &own) || dns_name_equal(&question->name, &host));
+	return dns_name_equal(&question->name, service) ||
+	       dns_name_equal(&question->name, &enumeration) ||
+	       dns_name_equal(&question->name, &own) || dns_name_equal(&question->name, &host);
 }
 
-int lan_dnssd_parse(const void *bytes, size_t len, const char *label, struct dnssd_message *out)
+static void question_take(const struct dns_question *question, const struct dns_name *service,
+			  const struct dnssd_self *self, struct dnssd_message *out)
+{
+	uint64_t subtypes = service_of(&question->name, SUBTYPE, self->services);
+	uint64_t literals = service_of(&question->name, SERVICE, self->services);
+
+	if ((question->class & CLASS_MASK) != DNS_CLASS_IN)
+		return;
+	out->subtypes |= subtypes;
+	out->literals |= literals;
+	out->is_query |= (subtypes | literals) || is_for_us(question, service, self->label);
+}
+
+int lan_dnssd_parse(const void *bytes, size_t len, const struct dnssd_self *self,
+		    struct dnssd_message *out)
 {
 	struct dns_name service = name_of("", SERVICE);
 	struct dns_question question;
@@ -223,19 +329,23 @@ int lan_dnssd_parse(const void *bytes, size_t len, const char *label, struct dns
 	struct dns_reader r;
 
 	out->is_query = false;
+	out->subtypes = out->literals = 0;
 	out->instance_cnt = 0;
 	if (len > DNSSD_LEN_MAX)
 		return WEFT_EMALFORMED;
 	dns_reader_begin(&r, bytes, len);
 	while (dns_next_question(&r, &question))
-		if (!(r.flags & DNS_FLAG_RESPONSE) && is_for_us(&question, &service, label))
-			out->is_query = true;
+		if (!(r.flags & DNS_FLAG_RESPONSE))
+			question_take(&question, &service, self, out);
 	while (dns_next_record(&r, &record)) {
 		struct dnssd_instance *instance;
 		char of[LAN_INSTANCE_CAP];
 
-		if (!(r.flags & DNS_FLAG_RESPONSE) || (record.class & CLASS_MASK) != DNS_CLASS_IN ||
-		    (record.type != DNS_TYPE_SRV && record.type != DNS_TYPE_TXT) ||
+		if (!(r.flags & DNS_FLAG_RESPONSE) || (record.class & CLASS_MASK) != DNS_CLASS_IN)
+			continue;
+		if (record.type == DNS_TYPE_PTR)
+			subtype_take(&r, &record, self, out);
+		if ((record.type != DNS_TYPE_SRV && record.type != DNS_TYPE_TXT) ||
 		    !label_of(&record.name, &service, of))
 			continue;
 		instance = instance_of(out, of);

@@ -11,156 +11,18 @@
 #include "base/memory/pool.h"
 #include "base/random.h"
 #include "codec/text/hex.h"
-#include "beacon.h"
-#include "dnssd.h"
+#include "lan_state.h"
 
-/* SCP2P's; a node that missed five in a row is gone. */
-#define BEACON_NS      (3 * NS_PER_S)
+/* SCP2P's: a node that missed five beacons in a row is gone. */
 #define BEACON_LIFE_NS (15 * NS_PER_S)
-/* RFC 6762, 5.2: questions at growing intervals; 8.3: two announcements a second apart. */
-#define QUERY_FIRST_NS (1 * NS_PER_S)
-#define QUERY_MAX_NS   (60 * NS_PER_S)
-#define ANNOUNCE_CNT   2
-#define ANNOUNCE_NS    (1 * NS_PER_S)
-/* RFC 6762, 6: an answer waits 20 to 120 ms, and comes at most once a second. */
-#define ANSWER_MIN_NS	 (20 * NS_PER_MS)
-#define ANSWER_SPREAD_NS (100 * NS_PER_MS)
-#define ANSWER_GAP_NS	 (1 * NS_PER_S)
 /* A cap on the time that a node states: addresses on a LAN move. */
 #define LIFE_MAX_S 4500u
 
 struct entry {
 	struct lan_node node;
 	uint32_t interface;
-	uint64_t until_ns;
+	uint64_t until_ns, again_ns;
 };
-
-/* An interface that is on, and what is due there. */
-struct link {
-	struct lan_interface interface;
-	uint64_t beacon_ns, query_ns, query_gap_ns, answer_ns, answered_ns;
-	unsigned announce_left;
-};
-
-struct lan {
-	struct lan_params params;
-	struct arena arena;
-	struct pool entries;
-	struct link links[LAN_INTERFACE_CAP];
-	unsigned link_cnt;
-	uint8_t instance[BEACON_INSTANCE_LEN];
-	struct dnssd_self self;
-	uint64_t renamed_ns;
-	struct lan_stats stats;	      /* the counters */
-	struct dnssd_message message; /* scratch */
-};
-
-/* --- telling --- */
-
-static void lan_send(struct lan *lan, const struct lan_packet *packet)
-{
-	if (!packet->len)
-		return;
-	lan->stats.sent_cnt++;
-	lan->params.send(lan->params.ctx, packet);
-}
-
-static void dnssd_send(struct lan *lan, const struct link *link, const uint8_t *bytes, size_t len)
-{
-	struct lan_packet packet = {.way = LAN_DNSSD,
-				    .family = ADDR_IPV4,
-				    .interface = link->interface.index,
-				    .bytes = bytes,
-				    .len = len};
-
-	lan_send(lan, &packet);
-	packet.family = ADDR_IPV6;
-	lan_send(lan, &packet);
-}
-
-static void beacon_send(struct lan *lan, const struct link *link)
-{
-	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct beacon beacon = {
-		.version = BEACON_VERSION,
-		.quic_port = lan->params.port,
-		.caps = lan->params.caps,
-		.has_key = true,
-	};
-
-	memcpy(beacon.instance, lan->instance, sizeof(beacon.instance));
-	memcpy(beacon.key, lan->params.own_key, sizeof(beacon.key));
-	lan_beacon_write(&w, &beacon);
-	lan_send(lan, &(struct lan_packet){.way = LAN_BEACON,
-					   .family = ADDR_IPV4,
-					   .interface = link->interface.index,
-					   .bytes = bytes,
-					   .len = w.bad ? 0 : writer_len(&w)});
-}
-
-static void query_send(struct lan *lan, const struct link *link)
-{
-	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len = lan_dnssd_write_query(bytes, sizeof(bytes));
-
-	dnssd_send(lan, link, bytes, len);
-}
-
-static void answer_send(struct lan *lan, const struct link *link, uint32_t ttl_s)
-{
-	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len =
-		lan_dnssd_write_answer(&lan->self, &link->interface, ttl_s, bytes, sizeof(bytes));
-
-	dnssd_send(lan, link, bytes, len);
-}
-
-static void link_begin(struct lan *lan, struct link *link, uint64_t now_ns)
-{
-	link->beacon_ns = now_ns;
-	link->query_ns = now_ns + random_below(lan->params.random, ANSWER_SPREAD_NS);
-	link->query_gap_ns = QUERY_FIRST_NS;
-	link->answer_ns = now_ns;
-	link->announce_left = ANNOUNCE_CNT;
-}
-
-static void links_tell_again(struct lan *lan, uint64_t now_ns)
-{
-	for (unsigned i = 0; i < lan->link_cnt; i++) {
-		lan->links[i].announce_left = ANNOUNCE_CNT;
-		lan->links[i].answer_ns = now_ns;
-		lan->links[i].beacon_ns = now_ns;
-	}
-}
-
-static void link_expire(struct lan *lan, struct link *link, uint64_t now_ns)
-{
-	if (now_ns >= link->beacon_ns) {
-		beacon_send(lan, link);
-		link->beacon_ns = now_ns + BEACON_NS;
-	}
-	if (now_ns >= link->query_ns) {
-		query_send(lan, link);
-		link->query_ns = now_ns + link->query_gap_ns;
-		if (link->query_gap_ns < QUERY_MAX_NS)
-			link->query_gap_ns *= 2;
-	}
-	if (now_ns >= link->answer_ns) {
-		answer_send(lan, link, DNSSD_TTL_S);
-		link->answered_ns = now_ns;
-		if (link->announce_left)
-			link->announce_left--;
-		link->answer_ns = link->announce_left ? now_ns + ANNOUNCE_NS : UINT64_MAX;
-	}
-}
-
-static uint64_t link_next_ns(const struct link *link)
-{
-	uint64_t next_ns = link->beacon_ns < link->query_ns ? link->beacon_ns : link->query_ns;
-
-	return link->answer_ns < next_ns ? link->answer_ns : next_ns;
-}
 
 /* --- nodes --- */
 
@@ -204,9 +66,30 @@ static bool nodes_differ(const struct lan_node *a, const struct lan_node *b)
 	       memcmp(a->key, b->key, sizeof(a->key)) != 0;
 }
 
+/* What was heard of a node: how long it counts, and services that it relays, or relays no longer. */
+struct hearing {
+	uint64_t life_ns, gained, lost;
+};
+
+static void node_find(struct lan *lan, struct entry *entry, uint64_t now_ns)
+{
+	entry->again_ns = now_ns + LAN_RELAY_AGAIN_NS;
+	lan->params.found(lan->params.ctx, &entry->node, now_ns);
+}
+
+static void services_note(struct lan *lan, struct entry *entry, const struct hearing *hearing,
+			  uint64_t now_ns)
+{
+	uint64_t before = entry->node.services;
+
+	entry->node.services = (before | hearing->gained) & ~hearing->lost;
+	if (entry->node.services & ~before || (entry->node.services && now_ns >= entry->again_ns))
+		node_find(lan, entry, now_ns);
+}
+
 /* A node beyond its address's share, or beyond all places, is neither remembered nor reported. */
-static void node_note(struct lan *lan, const struct link *link, struct lan_node *node,
-		      uint64_t life_ns, uint64_t now_ns)
+static void node_note(struct lan *lan, const struct lan_link *link, struct lan_node *node,
+		      const struct hearing *hearing, uint64_t now_ns)
 {
 	struct entry *entry = entry_find(lan, node, link->interface.index);
 	bool is_news = !entry || nodes_differ(&entry->node, node);
@@ -220,16 +103,22 @@ static void node_note(struct lan *lan, const struct link *link, struct lan_node 
 	}
 	node->interface = link->interface.name;
 	node->heard_ns = now_ns;
+	/* What relays services at another place may be another node. */
+	node->services = is_news ? 0 : entry->node.services;
 	entry->node = *node;
 	entry->interface = link->interface.index;
-	entry->until_ns = now_ns + life_ns;
-	if (is_news)
-		lan->params.found(lan->params.ctx, &entry->node, now_ns);
+	entry->until_ns = now_ns + hearing->life_ns;
+	if (is_news) {
+		entry->node.services = hearing->gained & ~hearing->lost;
+		node_find(lan, entry, now_ns);
+	} else {
+		services_note(lan, entry, hearing, now_ns);
+	}
 }
 
 /* --- hearing --- */
 
-static struct link *link_find(struct lan *lan, uint32_t index)
+static struct lan_link *link_find(struct lan *lan, uint32_t index)
 {
 	for (unsigned i = 0; i < lan->link_cnt; i++)
 		if (lan->links[i].interface.index == index)
@@ -245,7 +134,7 @@ enum lan_verdict {
 	LAN_MALFORMED, /* neither */
 };
 
-static enum lan_verdict beacon_input(struct lan *lan, const struct link *link,
+static enum lan_verdict beacon_input(struct lan *lan, const struct lan_link *link,
 				     const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct lan_node node = {.way = LAN_BEACON, .addr = packet->source};
@@ -261,7 +150,7 @@ static enum lan_verdict beacon_input(struct lan *lan, const struct link *link,
 	memcpy(node.key, beacon.key, sizeof(node.key));
 	node.addr.port = beacon.quic_port;
 	node.caps = beacon.caps;
-	node_note(lan, link, &node, BEACON_LIFE_NS, now_ns);
+	node_note(lan, link, &node, &(struct hearing){.life_ns = BEACON_LIFE_NS}, now_ns);
 	return LAN_HEARD;
 }
 
@@ -280,20 +169,24 @@ static void conflict_resolve(struct lan *lan, uint64_t now_ns)
 		return;
 	lan->renamed_ns = now_ns;
 	label_draw(lan);
-	links_tell_again(lan, now_ns);
+	lan_tell_again(lan, now_ns);
 }
 
-static enum lan_verdict instance_note(struct lan *lan, const struct link *link,
+static enum lan_verdict instance_note(struct lan *lan, const struct lan_link *link,
 				      const struct addr *source,
 				      const struct dnssd_instance *instance, uint64_t now_ns)
 {
 	struct lan_node node = {.way = LAN_DNSSD, .has_key = instance->has_key, .addr = *source};
 	uint32_t life_s = instance->ttl_s < LIFE_MAX_S ? instance->ttl_s : LIFE_MAX_S;
+	struct hearing hearing = {.gained = instance->gained, .lost = instance->lost};
 	struct entry *entry;
 
 	if (instance->has_key && memcmp(instance->key, lan->params.own_key, MESH_KEY_LEN) == 0)
 		return LAN_OWN;
 	if (strcasecmp(instance->label, lan->self.label) == 0) {
+		/* Services alone have no key to tell this node's own words by. */
+		if (!instance->has_srv && !instance->has_txt)
+			return LAN_OWN;
 		conflict_resolve(lan, now_ns);
 		return LAN_FOREIGN;
 	}
@@ -301,33 +194,32 @@ static enum lan_verdict instance_note(struct lan *lan, const struct link *link,
 	memcpy(node.key, instance->key, sizeof(node.key));
 	node.addr.port = instance->port;
 	node.caps = instance->caps;
-	if (life_s) {
-		/* An answer that says less than all of it is asked for again. */
-		if (!instance->has_srv || !instance->has_txt)
-			return LAN_FOREIGN;
-		node_note(lan, link, &node, life_s * NS_PER_S, now_ns);
+	hearing.life_ns = life_s * NS_PER_S;
+	if (life_s && instance->has_srv && instance->has_txt) {
+		node_note(lan, link, &node, &hearing, now_ns);
 		return LAN_HEARD;
 	}
 	entry = entry_find(lan, &node, link->interface.index);
-	if (entry && ips_equal(&entry->node.addr, source))
+	if (!entry || !ips_equal(&entry->node.addr, source))
+		return LAN_FOREIGN;
+	/* Services alone; an answer that says less than all of the rest is asked for again. */
+	if (life_s)
+		services_note(lan, entry, &hearing, now_ns);
+	else
 		entry_drop(lan, entry);
 	return LAN_HEARD;
 }
 
-static enum lan_verdict dnssd_input(struct lan *lan, struct link *link,
+static enum lan_verdict dnssd_input(struct lan *lan, struct lan_link *link,
 				    const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct dnssd_message *message = &lan->message;
 	enum lan_verdict verdict = LAN_FOREIGN;
 
-	if (lan_dnssd_parse(packet->bytes, packet->len, lan->self.label, message) < 0)
+	if (lan_dnssd_parse(packet->bytes, packet->len, &lan->self, message) < 0)
 		return LAN_MALFORMED;
-	if (message->is_query && link->answer_ns == UINT64_MAX) {
-		link->answer_ns =
-			now_ns + ANSWER_MIN_NS + random_below(lan->params.random, ANSWER_SPREAD_NS);
-		if (link->answer_ns < link->answered_ns + ANSWER_GAP_NS)
-			link->answer_ns = link->answered_ns + ANSWER_GAP_NS;
-	}
+	if (message->is_query)
+		lan_link_asked(lan, link, message, now_ns);
 	for (unsigned i = 0; i < message->instance_cnt; i++) {
 		enum lan_verdict one =
 			instance_note(lan, link, &packet->source, &message->instances[i], now_ns);
@@ -339,7 +231,7 @@ static enum lan_verdict dnssd_input(struct lan *lan, struct link *link,
 
 void lan_input(struct lan *lan, const struct lan_packet *packet, uint64_t now_ns)
 {
-	struct link *link = link_find(lan, packet->interface);
+	struct lan_link *link = link_find(lan, packet->interface);
 	enum lan_verdict verdict = LAN_FOREIGN;
 
 	if (link && addr_is_unicast(&packet->source))
@@ -361,7 +253,7 @@ void lan_expire(struct lan *lan, uint64_t now_ns)
 		if (now_ns >= entry->until_ns)
 			entry_drop(lan, entry);
 	for (unsigned i = 0; i < lan->link_cnt; i++)
-		link_expire(lan, &lan->links[i], now_ns);
+		lan_link_expire(lan, &lan->links[i], now_ns);
 }
 
 uint64_t lan_next_ns(const struct lan *lan)
@@ -369,18 +261,18 @@ uint64_t lan_next_ns(const struct lan *lan)
 	uint64_t next_ns = UINT64_MAX;
 
 	for (unsigned i = 0; i < lan->link_cnt; i++)
-		if (link_next_ns(&lan->links[i]) < next_ns)
-			next_ns = link_next_ns(&lan->links[i]);
+		if (lan_link_next_ns(&lan->links[i]) < next_ns)
+			next_ns = lan_link_next_ns(&lan->links[i]);
 	return next_ns;
 }
 
 /* --- interfaces --- */
 
-static void link_end(struct lan *lan, const struct link *link)
+static void link_end(struct lan *lan, const struct lan_link *link)
 {
 	struct entry *entry = NULL;
 
-	answer_send(lan, link, 0);
+	lan_link_goodbye(lan, link);
 	while ((entry = pool_next(&lan->entries, entry)))
 		if (entry->interface == link->interface.index)
 			entry_drop(lan, entry);
@@ -417,7 +309,7 @@ static void entries_rename(struct lan *lan)
 void lan_set_interfaces(struct lan *lan, const struct lan_interface *interfaces, unsigned cnt,
 			uint64_t now_ns)
 {
-	struct link links[LAN_INTERFACE_CAP];
+	struct lan_link links[LAN_INTERFACE_CAP];
 
 	if (cnt > LAN_INTERFACE_CAP)
 		cnt = LAN_INTERFACE_CAP;
@@ -425,11 +317,11 @@ void lan_set_interfaces(struct lan *lan, const struct lan_interface *interfaces,
 		if (!interface_find(interfaces, cnt, lan->links[i].interface.index))
 			link_end(lan, &lan->links[i]);
 	for (unsigned i = 0; i < cnt; i++) {
-		const struct link *known = link_find(lan, interfaces[i].index);
+		const struct lan_link *known = link_find(lan, interfaces[i].index);
 
-		links[i] = known ? *known : (struct link){0};
+		links[i] = known ? *known : (struct lan_link){0};
 		if (!known || !interfaces_equal(&known->interface, &interfaces[i]))
-			link_begin(lan, &links[i], now_ns);
+			lan_link_begin(lan, &links[i], now_ns);
 		links[i].interface = interfaces[i];
 	}
 	if (cnt)
@@ -444,7 +336,57 @@ void lan_set_self(struct lan *lan, uint16_t port, uint32_t caps, uint64_t now_ns
 		return;
 	lan->params.port = lan->self.port = port;
 	lan->params.caps = lan->self.caps = caps;
-	links_tell_again(lan, now_ns);
+	lan_tell_again(lan, now_ns);
+}
+
+/* --- services --- */
+
+static bool services_equal(const struct lan_services *a, const struct lan_services *b)
+{
+	if (a->cnt != b->cnt)
+		return false;
+	for (unsigned i = 0; i < a->cnt; i++)
+		if (strcmp(a->names[i], b->names[i]) != 0)
+			return false;
+	return true;
+}
+
+/* The place in to of service idx of from, as a bit; 0: it has none. */
+static uint64_t service_moved(const struct lan_services *from, const struct lan_services *to,
+			      unsigned idx)
+{
+	for (unsigned i = 0; i < to->cnt; i++)
+		if (strcmp(to->names[i], from->names[idx]) == 0)
+			return UINT64_C(1) << i;
+	return 0;
+}
+
+void lan_set_services(struct lan *lan, const struct lan_services *services, uint64_t now_ns)
+{
+	uint64_t moved[LAN_SERVICES_MAX], gone = 0;
+	struct entry *entry = NULL;
+
+	if (services_equal(&lan->services, services))
+		return;
+	for (unsigned i = 0; i < lan->services.cnt; i++) {
+		moved[i] = service_moved(&lan->services, services, i);
+		gone |= moved[i] ? 0 : UINT64_C(1) << i;
+	}
+	lan_withdraw(lan, gone);
+	while ((entry = pool_next(&lan->entries, entry))) {
+		uint64_t before = entry->node.services;
+
+		entry->node.services = 0;
+		for (unsigned i = 0; i < lan->services.cnt; i++)
+			entry->node.services |= before >> i & 1 ? moved[i] : 0;
+	}
+	lan->services = *services;
+	lan_tell_again(lan, now_ns);
+}
+
+const struct lan_services *lan_services(const struct lan *lan)
+{
+	return &lan->services;
 }
 
 /* --- for people --- */
@@ -501,6 +443,7 @@ int lan_new(const struct lan_params *params, struct lan **out_lan)
 		.key = params->own_key,
 		.port = params->port,
 		.caps = params->caps,
+		.services = &lan->services,
 	};
 	random_fill(params->random, lan->instance, sizeof(lan->instance));
 	label_draw(lan);
@@ -518,7 +461,7 @@ void lan_free(struct lan *lan)
 	if (!lan)
 		return;
 	for (unsigned i = 0; i < lan->link_cnt; i++)
-		answer_send(lan, &lan->links[i], 0);
+		lan_link_goodbye(lan, &lan->links[i]);
 	arena_close(&lan->arena);
 	free(lan);
 }

@@ -22,6 +22,10 @@ struct random;
  * LAN can send this one somewhere else. It is a hint: a node that is dialled has to prove its key
  * (lan_proof.h). Own packets, and those that are no such thing, are dropped and counted.
  *
+ *	lan.c		nodes: hearing, time, interfaces, life
+ *	lan_tell.c	what is due on an interface, and what is said there
+ *	lan_state.h	the state of both
+ *
  * Left out of RFC 6762: known answers, unicast answers, and probing before the first
  * announcement. Names are drawn at random and given up when another node has one.
  *
@@ -36,6 +40,20 @@ struct lan;
 #define LAN_PACKET_LEN_MAX                                                                         \
 	1200 /* as sent; a received one of more than 9000 is no mDNS (RFC 6762, 17) */
 #define LAN_INSTANCE_CAP 64 /* text: a label, or 32 hexadecimal letters */
+/* Found is called again for a node that relays services, and is heard: its session may have gone. */
+#define LAN_RELAY_AGAIN_NS 60000000000ull
+
+/*
+ * The services that a node names in its service capabilities. DNS-SD has each as a subtype of the
+ * node's instance, _NAME._sub._mesh._udp.local, and answers for _NAME._mesh._udp.local, too.
+ */
+#define LAN_SERVICES_MAX 64u
+#define LAN_SERVICE_CAP	 33u /* a name of small letters, digits and hyphens, with its NUL */
+
+struct lan_services {
+	unsigned cnt;
+	char names[LAN_SERVICES_MAX][LAN_SERVICE_CAP];
+};
 
 enum lan_way { LAN_DNSSD, LAN_BEACON, LAN_WAY_CNT };
 
@@ -54,6 +72,7 @@ struct lan_node {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addr; /* port 0: it cannot be dialled */
 	uint32_t caps;
+	uint64_t services; /* bit n: it says so of service n of lan_services */
 	const char *interface;
 	uint64_t heard_ns; /* last */
 };
@@ -87,7 +106,10 @@ struct lan_params {
 	 * the broadcast address and port 46123. A lost packet is repeated later.
 	 */
 	void (*send)(void *ctx, const struct lan_packet *packet);
-	/* One that is new, or is somewhere else than it was; may not call lan. */
+	/*
+	 * One that is new, is somewhere else than it was, or relays more services of this node; one
+	 * that relays some again after LAN_RELAY_AGAIN_NS. May not call lan.
+	 */
 	void (*found)(void *ctx, const struct lan_node *node, uint64_t now_ns);
 	void *ctx;
 };
@@ -103,6 +125,12 @@ void lan_set_interfaces(struct lan *lan, const struct lan_interface *interfaces,
 			uint64_t now_ns);
 /* lan_set_self: what is announced of this node. */
 void lan_set_self(struct lan *lan, uint16_t port, uint32_t caps, uint64_t now_ns);
+/*
+ * lan_set_services: what this node relays, and for which it looks for others. Its questions name these
+ * services and no others, so they say nothing that its answers do not.
+ */
+void lan_set_services(struct lan *lan, const struct lan_services *services, uint64_t now_ns);
+const struct lan_services *lan_services(const struct lan *lan);
 
 void lan_input(struct lan *lan, const struct lan_packet *packet, uint64_t now_ns);
 void lan_expire(struct lan *lan, uint64_t now_ns);

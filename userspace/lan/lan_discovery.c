@@ -59,6 +59,7 @@ struct lan_discovery {
 	struct lan_find finds[FINDS_MAX];
 	bool has_finds;
 	char interfaces[LAN_INTERFACES_TEXT_CAP];
+	uint64_t services_version;
 	uint32_t joined[LAN_INTERFACE_CAP];
 	unsigned joined_cnt;
 	uint8_t packet[DNSSD_PACKET_CAP];
@@ -77,11 +78,14 @@ static void on_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
 	if (!found->has_key || !found->addr.port)
 		return;
 	memcpy(peer.key, found->key, sizeof(peer.key));
-	if (part->params.has_session(part->params.ctx, peer.key))
-		part->params.proven(part->params.ctx, &peer, now_ns);
-	else
+	if (!part->params.has_session(part->params.ctx, peer.key)) {
 		/* No more are remembered than lan does, which counts those it has no room for. */
 		(void)lan_proof_add(part->proof, &peer, now_ns);
+		return;
+	}
+	part->params.proven(part->params.ctx, &peer, now_ns);
+	if (found->services)
+		part->params.relays(part->params.ctx, peer.key, now_ns);
 }
 
 /* --- sources of content --- */
@@ -286,6 +290,16 @@ static void groups_join(struct lan_discovery *part, const struct lan_interface *
 		part->joined[at] = interfaces[at].index;
 }
 
+/* A node that becomes a relay, or relays another service, is announced so at once. */
+static void self_follow(struct lan_discovery *part, uint64_t now_ns)
+{
+	struct lan_services services;
+
+	lan_set_self(part->lan, part->params.port, part->params.caps(part->params.ctx), now_ns);
+	if (part->params.services(part->params.ctx, &part->services_version, &services))
+		lan_set_services(part->lan, &services, now_ns);
+}
+
 static void interfaces_follow(struct lan_discovery *part, uint64_t now_ns)
 {
 	struct lan_interface interfaces[LAN_INTERFACE_CAP];
@@ -293,7 +307,7 @@ static void interfaces_follow(struct lan_discovery *part, uint64_t now_ns)
 
 	groups_join(part, interfaces, cnt);
 	lan_set_interfaces(part->lan, interfaces, cnt, now_ns);
-	lan_set_self(part->lan, part->params.port, part->params.caps(part->params.ctx), now_ns);
+	self_follow(part, now_ns);
 }
 
 /* --- on and off --- */
@@ -314,6 +328,7 @@ static int part_begin(struct lan_discovery *part, uint64_t now_ns)
 	};
 	int err = lan_new(&params, &part->lan);
 
+	part->services_version = 0;
 	if (err == 0)
 		sockets_open(part);
 	return err;
@@ -392,10 +407,8 @@ void lan_discovery_turn(struct lan_discovery *part, uint64_t now_ns)
 		return;
 	if (part->has_finds)
 		finds_end(part, now_ns);
-	/* A node that becomes a relay, or is one no more, is announced so at once. */
 	if (part->lan)
-		lan_set_self(part->lan, part->params.port, part->params.caps(part->params.ctx),
-			     now_ns);
+		self_follow(part, now_ns);
 	if (part->lan && now_ns >= lan_next_ns(part->lan))
 		lan_expire(part->lan, now_ns);
 	lan_proof_expire(part->proof, now_ns);

@@ -9,6 +9,7 @@
 #include "weft/err.h"
 
 struct lan;
+struct lan_services;
 struct poller;
 struct random;
 
@@ -32,11 +33,18 @@ struct lan_discovery_params {
 	uint16_t port; /* where this node is dialled */
 	uint64_t now_ns;
 	uint32_t (*caps)(void *ctx); /* what HELLO says */
+	/*
+	 * What its service capabilities name, as of *version, which begins as 0. False: that has not
+	 * changed.
+	 */
+	bool (*services)(void *ctx, uint64_t *version, struct lan_services *out);
 	bool (*has_session)(void *ctx, const uint8_t key[static MESH_KEY_LEN]);
 	/* As of lan_proof_params. */
 	int (*dial)(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 		    mesh_connect_fn done, void *arg);
 	void (*proven)(void *ctx, const struct mesh_peer *peer, uint64_t now_ns);
+	/* A session is there with a node that says it relays services of this one. */
+	void (*relays)(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 	void *ctx;
 };
 

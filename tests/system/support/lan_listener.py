@@ -5,11 +5,14 @@
     lan_listener.py send V             sends beacons of SCP2P's version V, once a second
     lan_listener.py send-alone-then-all ADDRESS
                                        each second one instance's to ADDRESS, then another's to all
-    lan_listener.py browse ADDRESS     instances of _mesh._udp.local, found by zeroconf
+    lan_listener.py browse ADDRESS [TYPE]
+                                       instances of _mesh._udp.local or TYPE, found by zeroconf
+    lan_listener.py ask ADDRESS NAME   a raw question for PTRs of NAME, and the sources of answers
     lan_listener.py offer ADDRESS KEY  offers one itself
 """
 import json
 import socket
+import struct
 import sys
 import time
 
@@ -80,10 +83,35 @@ class Listener(zeroconf.ServiceListener):
         say(gone=name)
 
 
-def browse(address):
+def browse(address, type_=SERVICE):
     zc = zeroconf.Zeroconf(interfaces=[address])
-    zeroconf.ServiceBrowser(zc, SERVICE, Listener())
+    zeroconf.ServiceBrowser(zc, type_, Listener())
     time.sleep(3600)
+
+
+def ask(address, name):
+    """Once a second, as any program may ask. The names of zeroconf's own questions have to be legal."""
+    asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    asker.bind(("", 5353))
+    asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    asker.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                     socket.inet_aton("224.0.0.251") + socket.inet_aton(address))
+    asker.settimeout(1)
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.strip(".").split("."))
+    question = struct.pack(">6H", 0, 0, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, 12, 1)
+    while True:
+        asker.sendto(question, ("224.0.0.251", 5353))
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            try:
+                packet, (source, _) = asker.recvfrom(9001)
+            except TimeoutError:
+                break
+            for answer in zeroconf.DNSIncoming(packet).answers():
+                if isinstance(answer, zeroconf.DNSPointer) and answer.name == name:
+                    say(source=source, alias=answer.alias, ttl=answer.ttl)
 
 
 def offer(address, key):
@@ -98,4 +126,4 @@ def offer(address, key):
 if __name__ == "__main__":
     what, words = sys.argv[1], sys.argv[2:]
     {"beacon": beacon, "send": lambda v: send(int(v)), "send-alone-then-all": send_alone_then_all,
-     "browse": browse, "offer": offer}[what](*words)
+     "browse": browse, "ask": ask, "offer": offer}[what](*words)

@@ -313,9 +313,12 @@ static void test_packets_of_others_are_counted_and_dropped(void)
 	both_close();
 }
 
+static const struct lan_services no_services;
+static const struct dnssd_self other = {.label = "ffffffff", .services = &no_services};
+
 static size_t label_answer(const char *label, const uint8_t *key, uint8_t *out)
 {
-	struct dnssd_self self = {.key = key, .port = 7000};
+	struct dnssd_self self = {.key = key, .port = 7000, .services = &no_services};
 
 	memcpy(self.label, label, DNSSD_LABEL_LEN);
 	return lan_dnssd_write_answer(&self, &eth0, DNSSD_TTL_S, out, LAN_PACKET_LEN_MAX);
@@ -369,7 +372,8 @@ static void test_a_name_that_another_has_is_given_up(void)
 static void test_an_answer_to_a_question_comes_within_120_ms_and_once_a_second(void)
 {
 	uint8_t bytes[LAN_PACKET_LEN_MAX];
-	size_t len = lan_dnssd_write_query(bytes, sizeof(bytes));
+	unsigned at = 0;
+	size_t len = lan_dnssd_write_query(&no_services, &at, bytes, sizeof(bytes));
 
 	now_ns = NS_PER_S;
 	station_open(&a, 1);
@@ -418,7 +422,7 @@ static void test_every_prefix_of_an_answer_is_malformed(void)
 	uint8_t bytes[LAN_PACKET_LEN_MAX], key[MESH_KEY_LEN] = {5};
 	size_t len = label_answer("0123abcd", key, bytes);
 
-	CHECK_EQ(lan_dnssd_parse(bytes, len, "ffffffff", &message), 0);
+	CHECK_EQ(lan_dnssd_parse(bytes, len, &other, &message), 0);
 	CHECK_EQ(message.instance_cnt, 1);
 	CHECK_STR(message.instances[0].label, "0123abcd");
 	CHECK_MEM(message.instances[0].key, key, sizeof(key));
@@ -429,10 +433,10 @@ static void test_every_prefix_of_an_answer_is_malformed(void)
 		uint8_t *exact = malloc(cut + 1);
 
 		memcpy(exact, bytes, cut);
-		CHECK_EQ(lan_dnssd_parse(exact, cut, "ffffffff", &message), WEFT_EMALFORMED);
+		CHECK_EQ(lan_dnssd_parse(exact, cut, &other, &message), WEFT_EMALFORMED);
 		free(exact);
 	}
-	CHECK_EQ(lan_dnssd_parse(bytes, DNSSD_LEN_MAX + 1, "ffffffff", &message), WEFT_EMALFORMED);
+	CHECK_EQ(lan_dnssd_parse(bytes, DNSSD_LEN_MAX + 1, &other, &message), WEFT_EMALFORMED);
 }
 
 static void test_more_instances_than_there_is_room_for_are_left_out(void)
@@ -451,7 +455,7 @@ static void test_more_instances_than_there_is_room_for_are_left_out(void)
 		bytes[len + 1] = (uint8_t)('a' + i);
 		len += sizeof(srv) - 1;
 	}
-	CHECK_EQ(lan_dnssd_parse(bytes, len, "ffffffff", &message), 0);
+	CHECK_EQ(lan_dnssd_parse(bytes, len, &other, &message), 0);
 	CHECK_EQ(message.instance_cnt, DNSSD_INSTANCES_MAX);
 	CHECK_STR(message.instances[1].label, "baaaaaaa");
 	CHECK_EQ(message.instances[1].port, 7000);

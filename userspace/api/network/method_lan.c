@@ -8,6 +8,22 @@
 #include "api/methods.h"
 #include "lan/lan_discovery.h"
 
+#define SERVICES_CAP (LAN_SERVICES_MAX * LAN_SERVICE_CAP)
+
+/* NULL: none. */
+static const char *services_text(struct varlink_blocks *blocks, const struct lan_services *services,
+				 uint64_t bits)
+{
+	char text[SERVICES_CAP] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < services->cnt; i++)
+		if (bits >> i & 1)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+						len ? " " : "", services->names[i]);
+	return len ? varlink_text(blocks, text) : NULL;
+}
+
 static struct api_lan_node node_row(struct varlink_blocks *blocks, const struct lan_node *heard,
 				    uint64_t now_ns)
 {
@@ -43,7 +59,11 @@ void api_list_lan_nodes(struct api *api, struct control_call *call,
 			     "set lan.interfaces in weft.conf and reload weftd");
 		return;
 	}
-	while ((heard = lan_next(lan, heard)))
-		varlink_push(blocks, &nodes, node_row(blocks, heard, now_ns));
+	while ((heard = lan_next(lan, heard))) {
+		struct api_lan_node row = node_row(blocks, heard, now_ns);
+
+		row.services = services_text(blocks, lan_services(lan), heard->services);
+		varlink_push(blocks, &nodes, row);
+	}
 	api_reply(call, list_lan_nodes, .nodes = nodes);
 }

@@ -264,6 +264,14 @@ void offers_relays_session_up(struct service_relays *relays, const uint8_t *key,
 		(void)exchange_begin(relays, key, now_ns);
 }
 
+void offers_relays_found(struct service_relays *relays, const uint8_t *key, uint64_t now_ns)
+{
+	const struct relays_peer *peer = peer_find(relays, key);
+
+	if (!peer || (!peer->caps.made_s && now_ns >= peer->retry_ns))
+		(void)exchange_begin(relays, key, now_ns);
+}
+
 void offers_relays_changed(struct service_relays *relays, uint64_t now_ns)
 {
 	/* The first of several changes sets the time. */

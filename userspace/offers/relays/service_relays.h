@@ -61,6 +61,11 @@ void offers_relays_free(struct service_relays *relays);
 
 /* offers_relays_session_up: the neighbour of key is there. */
 void offers_relays_session_up(struct service_relays *relays, const uint8_t *key, uint64_t now_ns);
+/*
+ * offers_relays_found: the neighbour of key, with which there is a session, was found as a relay of
+ * services in another way. Its capabilities are asked for unless they are here.
+ */
+void offers_relays_found(struct service_relays *relays, const uint8_t *key, uint64_t now_ns);
 /* offers_relays_changed: rows may be others from now on. */
 void offers_relays_changed(struct service_relays *relays, uint64_t now_ns);
 

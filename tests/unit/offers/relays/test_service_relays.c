@@ -153,6 +153,22 @@ static void test_one_exchange_tells_both_what_the_other_relays(void)
 	end_all();
 }
 
+static void test_a_relay_that_is_found_otherwise_is_asked_once(void)
+{
+	begin(2);
+	ask_alone(&places[0], &places[1]);
+	CHECK_EQ(says(&places[0], &places[1], 1), RELAYS_UNKNOWN);
+	offers_relays_found(places[0].relays, places[1].node->key, lab.now_ns);
+	offers_relays_found(places[0].relays, places[1].node->key, lab.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(says(&places[0], &places[1], 1), RELAYS_YES);
+	CHECK_EQ(stats_of(&places[0]).said_cnt, 1);
+	offers_relays_found(places[0].relays, places[1].node->key, lab.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(stats_of(&places[0]).said_cnt, 1);
+	end_all();
+}
+
 static void test_an_empty_message_is_answered_with_the_three_of_the_core(void)
 {
 	struct service_caps caps;
@@ -304,6 +320,7 @@ static void test_a_full_table_holds_no_more_and_answers_all(void)
 int main(void)
 {
 	RUN(test_one_exchange_tells_both_what_the_other_relays);
+	RUN(test_a_relay_that_is_found_otherwise_is_asked_once);
 	RUN(test_an_empty_message_is_answered_with_the_three_of_the_core);
 	RUN(test_all_neighbours_hear_a_change_within_a_second);
 	RUN(test_what_did_not_change_is_not_said_again);
