@@ -68,8 +68,9 @@ static int put_failed(enum offer_verdict verdict, struct schema_fault *fault)
 		return WEFT_EMALFORMED;
 	case OFFER_FULL:
 		return fault_of(fault, WEFT_EFULL,
-				"there is no room for it among this node's own offers",
-				"withdraw one, or raise offers.room in weft.conf(5)");
+				"this node's own offers fill their part of offers.room",
+				"raise offers.room in weft.conf(5); withdrawn ones leave when "
+				"their time is over");
 	case OFFER_LAGS:
 		return fault_of(fault, WEFT_EBUSY, "the disk does not keep up",
 				"try again in some seconds");

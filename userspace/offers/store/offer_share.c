@@ -2,6 +2,9 @@
 /*
  * Room for offers, shared fairly: family, network, provider. The oldest offer of the account that
  * holds most leaves for one whose account holds less. Offers of several units leave whole.
+ *
+ * Own offers are alone in the class of what is chosen, and never have more than its part. So none of
+ * them is ever taken away: one more than that is refused.
  */
 #include "base/assert.h"
 #include "base/container_of.h"
@@ -105,12 +108,25 @@ static void units_shrink(struct offer_store *store, struct offer_row *row, uint3
 	}
 }
 
+static bool own_part_has(const struct offer_store *store, uint32_t unit_cnt)
+{
+	struct fair_view view;
+
+	fair_read(&store->fair, &view);
+	return view.held_cnts[FAIR_CHOSEN] + unit_cnt <= view.floor_cnts[FAIR_CHOSEN];
+}
+
 bool offers_share_take(struct offer_store *store, struct offer_row *row,
 		       const struct offer_ask *ask, uint32_t unit_cnt)
 {
 	struct fair_path path = path_of(store, ask);
 	uint32_t had_cnt = row_unit_cnt(row), has_cnt = had_cnt;
 
+	if (path.class == FAIR_CHOSEN && unit_cnt > had_cnt &&
+	    !own_part_has(store, row->is_own ? unit_cnt - had_cnt : unit_cnt)) {
+		fair_refuse(&store->fair, &path, ask->now_ns);
+		return false;
+	}
 	if (has_cnt == 0) {
 		if (!unit_take(store, row, &row->unit, &path, ask->now_ns))
 			return false;

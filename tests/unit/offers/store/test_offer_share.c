@@ -39,7 +39,7 @@ static void test_a_flood_of_a_thousand_keys_of_one_network_leaves_others_their_s
 	rig_begin(1024);
 	for (unsigned i = 0; i < 200; i++)
 		CHECK_EQ(PUT(.provider = i, .network = 100 + i % 20), OFFER_STORED);
-	flood(seed_is_small() ? 20000 : 300000);
+	flood(seed_is_small() ? 20000 : 1000000);
 	CHECK_EQ(rig_counts().unit_cnt, 1024);
 	CHECK_EQ(live_cnt(0, 200), 200);
 	/* And providers that come while it goes on. */
@@ -192,6 +192,32 @@ static void test_own_offers_are_not_evicted_by_unknown_peers(void)
 	rig_end();
 }
 
+/* 3/8 of the room; others may have that while it is not used. */
+static void test_own_offers_fill_their_part_and_none_makes_room_for_another(void)
+{
+	const unsigned part = 64 * 6 / 16;
+
+	rig_begin(64);
+	for (unsigned i = 0; i < 64; i++)
+		CHECK_EQ(PUT(.provider = 10 + i, .network = 1 + i), OFFER_STORED);
+	for (unsigned i = 0; i < part; i++)
+		CHECK_EQ(PUT(.provider = 1, .offer = i, .is_own = true), OFFER_STORED);
+	CHECK_EQ(PUT(.provider = 1, .offer = part, .is_own = true), OFFER_FULL);
+	/* A change that needs no more room, and a withdrawal, are taken. */
+	CHECK_EQ(PUT(.provider = 1, .offer = 0, .sequence = 2, .is_own = true), OFFER_REPLACED);
+	CHECK_EQ(PUT(.type = SERVICE_MESSAGE_REVOKE, .provider = 1, .offer = 1, .sequence = 2,
+		     .is_own = true),
+		 OFFER_REVOKED);
+	for (unsigned i = 0; i < 200; i++)
+		(void)PUT(.provider = 200 + i, .network = 200 + i);
+	rig_pass(0);
+	rig_crash();
+	for (unsigned i = 0; i < part; i++)
+		CHECK_EQ(rig_is_live(1, i), i != 1);
+	CHECK_EQ(rig_counts().own_cnt, part);
+	rig_end();
+}
+
 /* An offer that was heard of before its provider was this node's own, as after a new start. */
 static void test_an_offer_that_becomes_own_is_charged_to_its_node(void)
 {
@@ -239,5 +265,6 @@ int main(void)
 	RUN(test_an_offer_that_becomes_own_is_charged_to_its_node);
 	RUN(test_a_smaller_store_keeps_its_newest_after_a_restart);
 	RUN(test_own_offers_are_not_evicted_by_unknown_peers);
+	RUN(test_own_offers_fill_their_part_and_none_makes_room_for_another);
 	return check_done();
 }
