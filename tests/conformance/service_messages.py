@@ -241,6 +241,7 @@ def reservation_payload(r, kind, service):
             inside[key] = bytes.fromhex(r[name]) if key < 2 else r[name]
     if r["by_provider"] and kind == "cancel":
         inside[4] = True
+    inside |= {key: r[name] for key, name in ((5, "time_s"), (6, "ttl_hours")) if name in r}
     key, nonce, bound = box_of(r, kind, service)
     sealed = nacl.bindings.crypto_aead_chacha20poly1305_ietf_encrypt(canonical(inside), bound, nonce, key)
     return canonical({0: bytes.fromhex(r["token"]), 1: bytes.fromhex(r["offer_id"]), 2: bound[-32:], 3: nonce, 4: sealed})
@@ -264,6 +265,7 @@ def reserves():
     yield reservation("marker", "reserve", FOR_ANSWERS | {"text": "marker"})
     yield reservation("four units under the offer's key", "reserve", FOR_ANSWERS | {"units": 4, "reserve_secret": "03" * 32})
     yield reservation("the longest text", "reserve", FOR_ANSWERS | {"text": "ö" * 1000, "units": 2**32 - 1}, seed=KEY1)
+    yield reservation("dated", "reserve", FOR_ANSWERS | {"text": "marker", "time_s": NOON, "ttl_hours": 72})
 
 
 def confirms():
@@ -276,6 +278,7 @@ def cancels():
     yield reservation("the consumer's", "cancel", {"text": "I am ill."})
     yield reservation("the provider's", "cancel", {"text": "The room is gone."}, True)
     yield reservation("of two units", "cancel", {"units": 2, "reserve_secret": "03" * 32}, seed=KEY1)
+    yield reservation("dated", "cancel", {"time_s": NOON + 60, "ttl_hours": 24}, timestamp_s=NOON + 60, ttl_hours=24)
 
 
 # --- endorsements and capabilities, which are signed objects ---

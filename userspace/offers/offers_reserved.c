@@ -15,10 +15,30 @@
 /* --- offers, as reservations see them --- */
 
 struct looking {
-	const uint8_t *own_address;
+	struct service_offers *offers;
 	struct reservation_offer *offer;
 	bool is_found, is_withdrawn;
 };
+
+/* The first of an offer's times that is ahead, by its schema; 0: none is, or no schema is known. */
+static uint64_t slot_of(struct service_offers *offers, const struct offer_view *view)
+{
+	const struct found_offer *found = offers_read(offers, view);
+	int64_t now_s = (int64_t)offers->params.wall_s(offers->params.ctx), slot_s = 0;
+
+	for (unsigned i = 0; found && i < found->schema->field_cnt; i++) {
+		const struct schema_value *value = &found->record->values[i];
+		enum schema_type type = found->schema->fields[i].type;
+
+		if ((type != SCHEMA_TIME && type != SCHEMA_TIMES) || value->state != SCHEMA_PRESENT)
+			continue;
+		for (unsigned k = 0; k < value->item_cnt; k++)
+			if (value->items[k].number > now_s &&
+			    (slot_s == 0 || value->items[k].number < slot_s))
+				slot_s = value->items[k].number;
+	}
+	return (uint64_t)slot_s;
+}
 
 static bool on_looked(void *arg, const struct offer_view *view)
 {
@@ -36,11 +56,12 @@ static bool on_looked(void *arg, const struct offer_view *view)
 	if (view->update && offers_message_parse(view->update, view->update_len, &update) == 0 &&
 	    offer_terms_read(&update, &changes) == 0)
 		offer_terms_update(&terms, &changes);
-	offer->is_own =
-		memcmp(announce.provider, looking->own_address, SERVICE_MESSAGE_ADDRESS_LEN) == 0;
+	offer->is_own = memcmp(announce.provider, looking->offers->address,
+			       SERVICE_MESSAGE_ADDRESS_LEN) == 0;
 	offer->version = announce.version;
 	offer->units = terms.units;
 	offer->expires_s = view->expires_s;
+	offer->slot_s = slot_of(looking->offers, view);
 	looking->is_found = true;
 	if (terms.reserve_key)
 		memcpy(offer->reserve_key, terms.reserve_key, sizeof(offer->reserve_key));
@@ -53,7 +74,7 @@ static bool on_looked(void *arg, const struct offer_view *view)
 static int offer_look(void *ctx, const struct offer_name *name, struct reservation_offer *out_offer)
 {
 	struct service_offers *offers = ctx;
-	struct looking looking = {.own_address = offers->address, .offer = out_offer};
+	struct looking looking = {.offers = offers, .offer = out_offer};
 	int err = offers_store_get(offers->store, name, on_looked, &looking);
 
 	if (err < 0)
@@ -63,11 +84,11 @@ static int offer_look(void *ctx, const struct offer_name *name, struct reservati
 	return out_offer->expires_s <= offers->params.wall_s(offers->params.ctx) ? WEFT_ESTALE : 0;
 }
 
-static bool message_send(void *ctx, const uint8_t *bytes, size_t len, uint64_t now_ns)
+static bool message_send(void *ctx, const struct reservation_sent *sent, uint64_t now_ns)
 {
 	struct service_offers *offers = ctx;
 
-	return offers_spread_walk(offers->spread, bytes, len, now_ns);
+	return offers_spread_walk(offers->spread, sent->bytes, sent->len, now_ns);
 }
 
 static void on_happened(void *ctx, enum reservation_event_kind kind,

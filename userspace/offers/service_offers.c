@@ -51,7 +51,8 @@ size_t offers_footprint(const struct service_offers_config *config)
 	return sizeof(struct service_offers) +
 	       offers_store_footprint((uint32_t)(config->room_len / OFFER_UNIT_LEN)) +
 	       offers_endorse_footprint((uint32_t)(config->room_len / OFFERS_ROOM_AN_ENDORSEMENT)) +
-	       offers_relays_footprint() + offers_spread_footprint(&config->spread);
+	       offers_relays_footprint() + offers_reservations_footprint() +
+	       offers_spread_footprint(&config->spread);
 }
 
 int offers_open(const struct service_offers_params *params, struct service_offers **out_offers)

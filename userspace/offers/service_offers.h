@@ -56,7 +56,7 @@ struct service_offers_config {
 	struct spread_config spread;
 };
 void offers_config_defaults(struct service_offers_config *config);
-/* offers_footprint: bytes of the store of offers, and of messages on their way. */
+/* offers_footprint: bytes of the store of offers, of reservations, and of messages on their way. */
 size_t offers_footprint(const struct service_offers_config *config);
 
 /* All borrowed until offers_close, but config, site and the seams, which are copied. */

@@ -275,6 +275,8 @@ static void said_read(const json_t *said, struct reservation_said *out)
 	content->text = json_string_value(json_object_get(said, "text"));
 	content->text_len = json_string_length(json_object_get(said, "text"));
 	content->units = has(said, "units") ? (uint32_t)number_of(said, "units") : 1;
+	content->time_s = has(said, "time_s") ? number_of(said, "time_s") : 0;
+	content->ttl_hours = has(said, "ttl_hours") ? (uint16_t)number_of(said, "ttl_hours") : 0;
 }
 
 /* The provider opens what the consumer sealed, and the other way round. */
@@ -296,6 +298,7 @@ static void check_opened(struct reservation_said *said)
 	CHECK_MEM(met.shared, said->seal.shared, AGREED_KEY_LEN);
 	CHECK_EQ(offers_reservation_open(&met, &msg, &reservation, bytes, &content), 0);
 	CHECK_EQ(content.units, sealed->units);
+	CHECK_EQ(content.time_s, sealed->time_s);
 	CHECK_EQ(content.text_len, sealed->text_len);
 	if (sealed->text)
 		CHECK_MEM(content.text, sealed->text, sealed->text_len);

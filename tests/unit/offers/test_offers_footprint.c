@@ -16,7 +16,8 @@ static void test_the_footprint_has_each_table(void)
 	CHECK(offers_footprint(&config) >=
 	      offers_store_footprint((uint32_t)(config.room_len / OFFER_UNIT_LEN)) +
 		      offers_spread_footprint(&config.spread) +
-		      offers_endorse_footprint(book_cap(&config)) + offers_relays_footprint());
+		      offers_endorse_footprint(book_cap(&config)) + offers_relays_footprint() +
+		      offers_reservations_footprint());
 }
 
 static void test_a_table_takes_its_rows_at_least(void)
@@ -26,6 +27,10 @@ static void test_a_table_takes_its_rows_at_least(void)
 	CHECK(len >= 1024 * ENDORSEMENT_LEN_MAX);
 	CHECK(offers_endorse_footprint(2048) >= len + 1024 * ENDORSEMENT_LEN_MAX);
 	CHECK(offers_relays_footprint() >= RELAYS_PEER_CAP * sizeof(struct service_caps));
+	/* Each with the message that it sends. */
+	CHECK(offers_reservations_footprint() >=
+	      (RESERVATIONS_RECEIVED_MAX + RESERVATIONS_OVER_MAX + RESERVATIONS_MADE_MAX) *
+		      RESERVATION_MESSAGE_MAX);
 }
 
 int main(void)

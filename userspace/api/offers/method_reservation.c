@@ -124,6 +124,8 @@ void api_list_reservations(struct api *api, struct control_call *call,
 		{"reservations received, and open", stats.received_cnt, RESERVATIONS_RECEIVED_MAX,
 		 "fixed"},
 		{"reservations received, and over", stats.over_cnt, RESERVATIONS_OVER_MAX, "fixed"},
+		{"marks of reservations that are gone", stats.mark_cnt, RESERVATION_MARKS_MAX,
+		 "fixed"},
 		{"reservations made here", stats.own_cnt, RESERVATIONS_MADE_MAX, "fixed"},
 	};
 	api_reply(call, list_reservations, .reservations = listing.list,
@@ -326,6 +328,7 @@ void api_tell_reservation(struct api *api, enum reservation_event_kind kind,
 		[RESERVATION_EVENT_CANCELLED] = "reservation.cancelled",
 		[RESERVATION_EVENT_EXPIRED] = "reservation.expired",
 		[RESERVATION_EVENT_EXPIRES_SOON] = "reservation.expires-soon",
+		[RESERVATION_EVENT_SLOT_SOON] = "reservation.slot-soon",
 	};
 	char id[RESERVATION_REF_TEXT_CAP], ref[OFFER_REF_TEXT_CAP];
 

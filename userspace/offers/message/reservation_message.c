@@ -35,6 +35,8 @@ static const struct cbor_field inner_fields[] = {
 	 CBOR_LEN(struct box_text, content.text_len), .min = 1, .max = RESERVATION_TEXT_LEN_MAX},
 	{3, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct box_text, content.units)},
 	{4, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct box_text, is_providers)},
+	{5, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct box_text, content.time_s)},
+	{6, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct box_text, content.ttl_hours)},
 };
 static const struct cbor_table inner_table = {CBOR_FIELDS(inner_fields)};
 
@@ -114,13 +116,16 @@ static void bound_write(const struct reservation_seal *seal, uint8_t bound[stati
 
 /* --- the box --- */
 
-/* A Reserve says where its answers go, and they do not. */
-static bool content_fits(const struct reservation_content *content, uint8_t type)
+/* A Reserve says where its answers go, and they do not. What has a signature needs no other date. */
+static bool content_fits(const struct box_text *text, uint8_t type)
 {
+	const struct reservation_content *content = &text->content;
 	bool is_reserve = type == SERVICE_MESSAGE_RESERVE;
+	bool is_dated = content->time_s > 0;
 
 	return content->units > 0 && (content->consumer != NULL) == is_reserve &&
-	       (content->store != NULL) == is_reserve;
+	       (content->store != NULL) == is_reserve && is_dated == (content->ttl_hours > 0) &&
+	       !(is_dated && (type == SERVICE_MESSAGE_CONFIRM || text->is_providers));
 }
 
 /* One unit is not written. Returns 0 where there is no room. */
@@ -147,9 +152,11 @@ void offers_reservation_write(struct writer *w, const struct reservation_seal *s
 						  .one_time = seal->one_time,
 						  .nonce = draft->nonce,
 						  .box = sealed};
+	const struct box_text text = {.content = draft->content,
+				      .is_providers = draft->is_providers};
 	size_t len = 0;
 
-	if (purpose_of(draft->type) && content_fits(&draft->content, draft->type) &&
+	if (purpose_of(draft->type) && content_fits(&text, draft->type) &&
 	    draft->content.text_len <= RESERVATION_TEXT_LEN_MAX &&
 	    (!draft->is_providers || draft->type == SERVICE_MESSAGE_CANCEL))
 		len = content_write(draft, content);
@@ -198,8 +205,11 @@ int offers_reservation_open(const struct reservation_seal *seal, const struct se
 		return err;
 	if (cbor_fields_parse(bytes, reservation->box_len - AGREED_TAG_LEN, &inner_table, &text) <
 		    0 ||
-	    !content_fits(&text.content, msg->type))
+	    !content_fits(&text, msg->type))
 		return WEFT_EMALFORMED;
+	if (text.content.time_s &&
+	    (text.content.time_s != msg->timestamp_s || text.content.ttl_hours != msg->ttl_hours))
+		return WEFT_EDAMAGED;
 	/* Else a provider's Cancel without its signature would be the consumer's. */
 	if (text.is_providers != (is_signed && msg->type == SERVICE_MESSAGE_CANCEL))
 		return WEFT_EDAMAGED;

@@ -18,17 +18,18 @@
  *
  *	0 route token 16 | 1 offer id 16 | 2 one-time X25519 key 32 | 3 nonce 12 | 4 box
  *	box: 0 consumer's one-time Ed25519 key 32 | 1 STORE node 32 | 2 text? | 3 units?
- *	     4 true in a Cancel of the provider?
+ *	     4 true in a Cancel of the provider? | 5 time? | 6 TTL, hours?
  *
  * The consumer draws the one-time keys and the route token for this
  * reservation. A Confirm and a Cancel repeat the three fields before the
- * nonce. Keys 0 and 1 of the box are in a Reserve alone.
+ * nonce. Keys 0 and 1 of the box are in a Reserve alone. Keys 5 and 6 are in messages of the
+ * consumer, which have no signature. They are the header's time and TTL, which no relay can alter so.
  *
  * Pure, and thread-safe.
  */
 #define RESERVATION_TOKEN_LEN	    16u
 #define RESERVATION_TEXT_LEN_MAX    2000u
-#define RESERVATION_CONTENT_LEN_MAX 2304u /* of a box that is open; a Reserve's has 2,083 at most */
+#define RESERVATION_CONTENT_LEN_MAX 2304u /* of a box that is open; a Reserve's has 2,097 at most */
 #define RESERVATION_LEN_MAX	    2560u /* of the payload */
 
 /* Pointers borrow the payload. */
@@ -48,6 +49,9 @@ struct reservation_content {
 	const char *text;	 /* for people; NULL, 0: none */
 	size_t text_len;
 	uint32_t units; /* 1 and more */
+	/* Of a consumer's: the time and TTL of its message. 0: it does not say them under the seal. */
+	uint64_t time_s;
+	uint16_t ttl_hours;
 };
 
 /* What both sides of one reservation have, and no third. Secret: the caller wipes it. */
@@ -100,7 +104,7 @@ void offers_reservation_write(struct writer *w, const struct reservation_seal *s
  * the provider's where it has a signature, which is the caller's to verify,
  * and else as the consumer's.
  * Returns 0, or:
- *   WEFT_EDAMAGED    the box is of another reservation or type, or was altered
+ *   WEFT_EDAMAGED    the box is of another reservation or type, or it or the date was altered
  *   WEFT_EMALFORMED  what is inside does not follow its format
  */
 WEFT_MUST_CHECK

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a reservation does by itself. A Reserve is sent again while no answer is there, as its way may
- * have been closed. An answer is handed to the outbox of boxes once. The consumer looks into its box,
+ * have been closed, and so is a Cancel. An answer is handed to the outbox of boxes once. The consumer looks into its box,
  * less and less often. Its time ends it.
  */
 #include <stdio.h>
@@ -12,13 +12,12 @@
 #include "crypto/node_key.h"
 #include "reservations_state.h"
 
-#define LOOK_AGAIN_NS	(600 * NS_PER_S) /* the wall clock may have been set */
-#define PUT_AGAIN_NS	(5 * NS_PER_S)
-#define PUT_AGAIN_MAX	7u /* doublings: ten minutes */
-#define PULL_FIRST_NS	(2 * NS_PER_S)
-#define PULL_OFTEN_CNT	60u			/* about an hour */
-#define PULL_LATE_S	RESERVATION_OVER_LIFE_S /* an answer may have been in its box for so long */
-#define CANCEL_SENT_CNT 4u
+#define LOOK_AGAIN_NS  (600 * NS_PER_S) /* the wall clock may have been set */
+#define PUT_AGAIN_NS   (5 * NS_PER_S)
+#define PUT_AGAIN_MAX  7u /* doublings: ten minutes */
+#define PULL_FIRST_NS  (2 * NS_PER_S)
+#define PULL_OFTEN_CNT 60u		       /* about an hour */
+#define PULL_LATE_S    RESERVATION_OVER_LIFE_S /* an answer may have been in its box for so long */
 
 /* --- when --- */
 
@@ -29,33 +28,36 @@ void offers_reservation_renew(struct reservation *row, uint64_t now_ns)
 	row->pull_ns = row->record.is_made ? now_ns + PULL_FIRST_NS : UINT64_MAX;
 }
 
-/* A Reserve is sent after 0 s, 20 s, 1 min, 5 min, then each half hour. */
-static uint64_t send_step_ns(unsigned cnt)
+/*
+ * A Reserve is sent after 0 s, 20 s, 1 min, 5 min, then each half hour. A Cancel may go on for months,
+ * so behind that it is sent after 2 and then each 6 hours.
+ */
+static uint64_t send_step_ns(const struct reservation *row)
 {
-	static const uint64_t steps[] = {20 * NS_PER_S, 60 * NS_PER_S, 300 * NS_PER_S,
-					 1800 * NS_PER_S};
-	const unsigned last = sizeof(steps) / sizeof(steps[0]) - 1;
+	static const uint64_t steps[] = {20 * NS_PER_S,	  60 * NS_PER_S,   300 * NS_PER_S,
+					 1800 * NS_PER_S, 7200 * NS_PER_S, 21600 * NS_PER_S};
+	const unsigned last = row->record.state == RESERVATION_CANCELLED ? 5 : 3;
 
-	return steps[cnt < last ? cnt : last];
+	return steps[row->try_cnt < last ? row->try_cnt : last];
 }
 
 static uint64_t pull_step_ns(const struct reservation *row)
 {
-	if (row->record.state != RESERVATION_ASKED)
+	if (row->record.state != RESERVATION_ASKED && !reservation_is_untaken(row))
 		return 600 * NS_PER_S;
 	if (row->pull_cnt < 5)
 		return PULL_FIRST_NS << row->pull_cnt;
 	return row->pull_cnt < PULL_OFTEN_CNT ? 60 * NS_PER_S : 300 * NS_PER_S;
 }
 
-/* An answer may still come, or a Cancel of what was confirmed. */
+/* An answer may still come, or a Cancel of what was confirmed, or the answer to one. */
 static bool is_awaited(const struct reservation *row, uint64_t wall_s)
 {
 	const struct reservation_record *record = &row->record;
 
 	if (!record->is_made)
 		return false;
-	return reservation_is_open(row) ||
+	return reservation_is_open(row) || reservation_is_untaken(row) ||
 	       (record->state == RESERVATION_EXPIRED && wall_s < record->expires_s + PULL_LATE_S);
 }
 
@@ -208,17 +210,25 @@ static void made_send(struct reservation *row, uint64_t now_ns)
 	struct reservations *reservations = row->owner;
 	const struct reservations_around *around = &reservations->params.around;
 	const struct reservation_record *record = &row->record;
-	bool is_cancel = record->state == RESERVATION_CANCELLED;
+	struct reservation_sent sent = {.bytes = record->message,
+					.len = record->message_len,
+					.store = record->parties.store};
+	uint8_t renewed[RESERVATION_MESSAGE_MAX];
+	size_t len;
 
-	if (record->state != RESERVATION_ASKED && !is_cancel) {
+	if (record->state != RESERVATION_ASKED && !reservation_is_untaken(row)) {
 		row->try_ns = UINT64_MAX;
 		return;
 	}
-	row->is_unsent = !around->send(around->ctx, record->message, record->message_len, now_ns);
+	if (record->state == RESERVATION_CANCELLED &&
+	    (len = offers_reservation_cancel_renew(row, renewed)) > 0) {
+		sent.bytes = renewed;
+		sent.len = len;
+	}
+	row->is_unsent = !around->send(around->ctx, &sent, now_ns);
 	reservations->stats.sent_cnt += !row->is_unsent;
-	row->try_ns = now_ns + send_step_ns(row->try_cnt++);
-	if (is_cancel && row->try_cnt >= CANCEL_SENT_CNT)
-		row->try_ns = UINT64_MAX;
+	row->try_ns = now_ns + send_step_ns(row);
+	row->try_cnt++;
 }
 
 static void row_expire(struct reservation *row, uint64_t wall_s, uint64_t now_ns)
@@ -243,29 +253,53 @@ static uint64_t row_end_s(const struct reservation *row)
 		return record->expires_s;
 	if (record->state == RESERVATION_CONFIRMED)
 		return record->offer_expires_s + RESERVATION_CONFIRMED_LIFE_S;
+	/* The provider may hold the units until then. */
+	if (reservation_is_untaken(row) &&
+	    record->offer_expires_s > record->changed_s + RESERVATION_OVER_LIFE_S)
+		return record->offer_expires_s;
 	return record->changed_s + RESERVATION_OVER_LIFE_S;
 }
 
+/* When row's people are reminded of its end, or of its slot; UINT64_MAX: not, or they were. */
+static uint64_t remind_s(const struct reservation *row)
+{
+	const struct reservation_record *record = &row->record;
+	uint64_t at_s = UINT64_MAX, before_s = 0;
+
+	if (record->state == RESERVATION_ASKED && !record->is_made && !row->is_reminded) {
+		at_s = record->expires_s;
+		before_s = RESERVATION_REMIND_S;
+	} else if (record->state == RESERVATION_CONFIRMED && record->slot_s &&
+		   !row->is_slot_reminded) {
+		at_s = record->slot_s;
+		before_s = RESERVATION_SLOT_SOON_S;
+	}
+	return at_s > before_s ? at_s - before_s : 0;
+}
+
+/* A slot that is over when the first word of it would come is none that is near. */
 static void row_remind(struct reservation *row, uint64_t wall_s)
 {
 	const struct reservations_around *around = &row->owner->params.around;
-	const struct reservation_record *record = &row->record;
 	struct reservation_view view = reservation_view_of(row);
+	bool is_slot = row->record.state == RESERVATION_CONFIRMED;
 
-	if (row->is_reminded || record->is_made || record->state != RESERVATION_ASKED ||
-	    wall_s + RESERVATION_REMIND_S < record->expires_s)
+	if (wall_s < remind_s(row))
 		return;
-	row->is_reminded = true;
-	around->happened(around->ctx, RESERVATION_EVENT_EXPIRES_SOON, &view);
+	*(is_slot ? &row->is_slot_reminded : &row->is_reminded) = true;
+	if (is_slot && wall_s >= row->record.slot_s)
+		return;
+	around->happened(around->ctx,
+			 is_slot ? RESERVATION_EVENT_SLOT_SOON : RESERVATION_EVENT_EXPIRES_SOON,
+			 &view);
 }
 
 static uint64_t row_next_ns(const struct reservation *row, uint64_t wall_s, uint64_t now_ns)
 {
 	uint64_t next_ns = now_ns + LOOK_AGAIN_NS, end_s = row_end_s(row);
 
-	if (row->record.state == RESERVATION_ASKED && !row->record.is_made && !row->is_reminded &&
-	    end_s > RESERVATION_REMIND_S)
-		end_s -= RESERVATION_REMIND_S;
+	if (remind_s(row) < end_s && remind_s(row) > wall_s)
+		end_s = remind_s(row);
 	if (end_s - wall_s < LOOK_AGAIN_NS / NS_PER_S)
 		next_ns = now_ns + (end_s - wall_s) * NS_PER_S;
 	if (!row->is_putting && row->try_ns < next_ns)
@@ -275,19 +309,32 @@ static uint64_t row_next_ns(const struct reservation *row, uint64_t wall_s, uint
 	return next_ns > now_ns ? next_ns : now_ns + 1;
 }
 
+/* One that is over, and found no place among those. Its answer is put into its box before it goes. */
+static bool row_is_homeless(const struct reservation *row)
+{
+	const struct reservation_record *record = &row->record;
+
+	return !record->is_made && !fair_item_holds(&row->share) && !row->is_putting &&
+	       (!record->message_len || record->is_settled || row->try_cnt > 0);
+}
+
 void offers_reservation_due(struct reservation *row, uint64_t now_ns)
 {
 	struct reservations *reservations = row->owner;
 	uint64_t wall_s = offers_reservations_wall_s(reservations);
 
 	reservations->now_ns = now_ns;
-	if (row->pending_cnt > 0)
+	if (row->is_pending)
 		return; /* the timer is set again when it is durable */
 	if (wall_s >= row_end_s(row)) {
 		if (row->record.state == RESERVATION_ASKED)
 			row_expire(row, wall_s, now_ns);
 		else
 			offers_reservation_drop(row, true, now_ns);
+		return;
+	}
+	if (row_is_homeless(row)) {
+		offers_reservation_drop(row, true, now_ns);
 		return;
 	}
 	row_remind(row, wall_s);
@@ -316,7 +363,7 @@ void offers_reservations_session_up(struct reservations *reservations,
 			row->pull_ns = now_ns;
 		if (row->is_unsent)
 			row->try_ns = now_ns;
-		if ((has_box || row->is_unsent) && row->pending_cnt == 0)
+		if ((has_box || row->is_unsent) && !row->is_pending)
 			timer_set(reservations->params.timers, &row->timer, now_ns);
 	}
 }

@@ -2,11 +2,14 @@
 /*
  * Reservations on their way to the disk. Changes are collected for a moment, then written as one
  * batch (group commit). A change counts here at once, and leaves this node when it is durable. If
- * its batch fails, its row is again as the database has it.
+ * its batch fails, its row is again as the database has it. That record stays in memory meanwhile, so
+ * nothing more can fail then. A row has one change at a time on its way.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "reservations_state.h"
@@ -32,33 +35,52 @@ static void list_move(struct list_node *from, struct list_node *to)
 
 /* --- outcomes --- */
 
-/* What the database has of a row whose change failed holds again. */
+/* What the database has of a row whose change failed holds again. Its share never left it. */
 static void row_revert(struct reservation *row)
 {
 	struct reservations *reservations = row->owner;
-	struct store_snapshot *snapshot;
-	struct reservation_record record;
-	const void *bytes;
-	size_t len;
-	bool is_there = false;
+	int err;
 
-	if (store_snapshot_open(reservations->params.store, &snapshot) == 0) {
-		is_there = store_get(snapshot, STORE_RESERVATIONS,
-				     store_key(row->id, sizeof(row->id)), &bytes, &len) == 0 &&
-			   offers_reservation_record_parse(bytes, len, &record) == 0 &&
-			   offers_reservation_set(row, &record) == 0;
-		store_snapshot_close(snapshot);
-	}
-	if (is_there && !row->record.is_made && reservation_is_open(row) &&
-	    !fair_item_holds(&row->share))
-		is_there = offers_reservation_share(row, reservations->now_ns);
-	if (is_there) {
-		offers_reservation_settle(row, reservations->now_ns);
-		offers_reservation_renew(row, reservations->now_ns);
-		timer_set(reservations->params.timers, &row->timer, reservations->now_ns);
-	} else {
+	if (!row->former) {
 		offers_reservation_drop(row, false, reservations->now_ns);
+		return;
 	}
+	free(row->bytes);
+	row->bytes = row->former;
+	row->len = row->former_len;
+	row->former = NULL;
+	err = offers_reservation_record_parse(row->bytes, row->len, &row->record);
+	weft_assert(err == 0); /* it was parsed before */
+	offers_reservation_settle(row, reservations->now_ns);
+	offers_reservation_renew(row, reservations->now_ns);
+	timer_set(reservations->params.timers, &row->timer, reservations->now_ns);
+}
+
+/* What row is now is durable: the place of what it was is free, and so is its mark. */
+static void row_commit(struct reservation *row)
+{
+	struct reservations *reservations = row->owner;
+
+	free(row->former);
+	row->former = NULL;
+	offers_reservation_mark_forget(reservations, row->id, reservations->now_ns);
+	offers_reservation_settle(row, reservations->now_ns);
+	timer_set(reservations->params.timers, &row->timer, reservations->now_ns);
+}
+
+static void row_done(struct reservation *row, enum reservation_event_kind kind, int err)
+{
+	const struct reservations_around *around = &row->owner->params.around;
+	struct reservation_view view = reservation_view_of(row);
+
+	row->is_pending = false;
+	if (err < 0) {
+		row_revert(row);
+		return;
+	}
+	if (kind != RESERVATION_EVENT_NONE)
+		around->happened(around->ctx, kind, &view);
+	row_commit(row);
 }
 
 static void waiter_tell(struct reservations *reservations, struct reservation_waiter *waiter,
@@ -72,18 +94,9 @@ static void waiter_tell(struct reservations *reservations, struct reservation_wa
 	pool_release(&reservations->keep.waiters, waiter);
 	reservations->stats.failed_cnt += err < 0;
 	if (row)
-		row->pending_cnt--;
-	if (row && err == 0 && copy.kind != RESERVATION_EVENT_NONE) {
-		struct reservation_view view = reservation_view_of(row);
-
-		params->around.happened(params->around.ctx, copy.kind, &view);
-	}
-	if (row && row->pending_cnt == 0) {
-		if (err < 0)
-			row_revert(row);
-		else
-			timer_set(params->timers, &row->timer, reservations->now_ns);
-	}
+		row_done(row, copy.kind, err);
+	if (copy.is_mark)
+		offers_reservation_mark_done(reservations, copy.id, err, reservations->now_ns);
 	if (copy.done)
 		copy.done(copy.arg, err);
 	if (copy.is_boxed)
@@ -185,7 +198,7 @@ void offers_reservation_keep_put(struct reservation *row, struct reservation_wai
 
 	waiter->row = pool_handle_of(&reservations->rows, row);
 	memcpy(waiter->id, row->id, sizeof(waiter->id));
-	row->pending_cnt++;
+	row->is_pending = true;
 	store_batch_put(batch_open(reservations, now_ns), STORE_RESERVATIONS,
 			store_key(row->id, sizeof(row->id)), row->bytes, row->len);
 	list_push_back(&reservations->keep.waiting, &waiter->node);
@@ -198,11 +211,29 @@ void offers_reservation_keep_delete(struct reservations *reservations, const uin
 			   store_key(id, RESERVATION_ID_LEN));
 }
 
+void offers_reservation_keep_mark(struct reservations *reservations, const uint8_t *id,
+				  const struct reservation_mark_record *mark,
+				  struct reservation_waiter *waiter, uint64_t now_ns)
+{
+	uint8_t bytes[RESERVATION_MARK_LEN];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	offers_reservation_mark_write(&w, mark);
+	store_batch_put(batch_open(reservations, now_ns), STORE_RESERVATIONS,
+			store_key(id, RESERVATION_ID_LEN), bytes, writer_len(&w));
+	if (!waiter)
+		return;
+	waiter->is_mark = true;
+	memcpy(waiter->id, id, sizeof(waiter->id));
+	list_push_back(&reservations->keep.waiting, &waiter->node);
+}
+
 int offers_reservation_change(struct reservation *row, const struct reservation_record *record,
 			      const struct reservation_waiter *like, uint64_t now_ns)
 {
 	struct reservations *reservations = row->owner;
-	struct reservation_waiter *waiter = offers_reservation_keep_acquire(reservations);
+	struct reservation_waiter *waiter =
+		row->is_pending ? NULL : offers_reservation_keep_acquire(reservations);
 	int err;
 
 	if (!waiter)
@@ -218,7 +249,9 @@ int offers_reservation_change(struct reservation *row, const struct reservation_
 		return err;
 	}
 	offers_reservation_keep_put(row, waiter, now_ns);
-	offers_reservation_settle(row, now_ns);
+	/* A place is given back when that is durable. */
+	if (row->record.is_made || reservation_is_open(row))
+		offers_reservation_settle(row, now_ns);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/random.h"
 #include "codec/text/hex.h"
 #include "crypto/node_key.h"
@@ -15,6 +16,7 @@
 
 #define MADE_HOPS_MAX 16u
 #define S_PER_HOUR    3600u
+#define CANCEL_HOURS  24u /* of one Cancel; then it is made anew */
 
 /* --- keys --- */
 
@@ -77,8 +79,11 @@ static size_t message_make(const struct reservations *reservations,
 	uint8_t payload[RESERVATION_LEN_MAX], nonce[AGREED_NONCE_LEN];
 	struct writer p = writer_of(payload, sizeof(payload));
 	struct writer w = writer_of(bytes, RESERVATION_MESSAGE_MAX);
-	uint64_t wall_s = offers_reservations_wall_s(reservations);
 	bool is_reserve = spoken->type == SERVICE_MESSAGE_RESERVE;
+	uint64_t time_s = is_reserve ? record->made_s : offers_reservations_wall_s(reservations);
+	uint16_t ttl_hours = is_reserve
+				     ? (uint16_t)((record->expires_s - record->made_s) / S_PER_HOUR)
+				     : CANCEL_HOURS;
 	struct reservation_seal seal;
 	const struct reservation_draft draft = {
 		.type = spoken->type,
@@ -87,7 +92,9 @@ static size_t message_make(const struct reservations *reservations,
 			    .store = is_reserve ? record->parties.store : NULL,
 			    .text = spoken->text,
 			    .text_len = spoken->text_len,
-			    .units = record->units}};
+			    .units = record->units,
+			    .time_s = time_s,
+			    .ttl_hours = ttl_hours}};
 	struct service_message message = {
 		.service = record->service,
 		.type = spoken->type,
@@ -95,10 +102,8 @@ static size_t message_make(const struct reservations *reservations,
 		.provider = record->parties.provider,
 		.hop_cnt = (uint8_t)random_below(reservations->params.random, 2),
 		.hop_max = MADE_HOPS_MAX,
-		.ttl_hours = is_reserve
-				     ? (uint16_t)((record->expires_s - record->made_s) / S_PER_HOUR)
-				     : 24,
-		.timestamp_s = is_reserve ? record->made_s : wall_s,
+		.ttl_hours = ttl_hours,
+		.timestamp_s = time_s,
 		.payload = payload,
 	};
 
@@ -141,6 +146,7 @@ static int record_begin(struct reservations *reservations, const struct reservat
 		return WEFT_ESTALE;
 	record->expires_s = record->made_s + life_s(ask, record->made_s);
 	record->offer_expires_s = ask->offer->expires_s;
+	record->slot_s = ask->offer->slot_s;
 	record->text = ask->text;
 	record->text_len = ask->text_len;
 	memcpy(parties->provider, ask->name->provider, sizeof(parties->provider));
@@ -160,6 +166,19 @@ static int record_begin(struct reservations *reservations, const struct reservat
 	return err;
 }
 
+/* The one that is over and makes room: a Cancel that may not have arrived is kept for longest. NULL: none. */
+static struct reservation *made_over(struct reservations *reservations)
+{
+	for (struct list_node *at = reservations->over.next; at != &reservations->over;
+	     at = at->next) {
+		struct reservation *row = container_of(at, struct reservation, link);
+
+		if (!reservation_is_untaken(row))
+			return row;
+	}
+	return list_first(&reservations->over, struct reservation, link);
+}
+
 /* 0, or why no more may be made now. One that is over makes room. */
 static int made_room(struct reservations *reservations, const struct reservation_ask *ask)
 {
@@ -167,7 +186,7 @@ static int made_room(struct reservations *reservations, const struct reservation
 
 	if (ask->text_len > RESERVATION_TEXT_LEN_MAX || ask->units > ask->offer->units)
 		return WEFT_ETOOLARGE;
-	if (reservations->made_cnt == RESERVATIONS_MADE_MAX && !reservations->over_cnts[1])
+	if (reservations->made_cnt == RESERVATIONS_MADE_MAX && !made_over(reservations))
 		return WEFT_EFULL;
 	weft_store_le32(key, ask->name->service);
 	if (request_quota_take_of(&reservations->quota, key,
@@ -175,9 +194,7 @@ static int made_room(struct reservations *reservations, const struct reservation
 				  ask->now_ns))
 		return WEFT_EREFUSED;
 	if (reservations->made_cnt == RESERVATIONS_MADE_MAX)
-		offers_reservation_drop(
-			list_first(&reservations->over[1], struct reservation, link), true,
-			ask->now_ns);
+		offers_reservation_drop(made_over(reservations), true, ask->now_ns);
 	return 0;
 }
 
@@ -252,6 +269,25 @@ static bool answer_open(const struct reservation *row, const struct service_mess
 	return is_opened;
 }
 
+/* The provider has the Cancel of row, so it is sent no more. */
+static enum reservation_verdict cancel_settle(struct reservation *row,
+					      const struct reservation_heard *heard)
+{
+	const struct reservation_waiter change = {.is_boxed = true, .ticket = heard->ticket};
+	struct reservation_record record = row->record;
+
+	if (!reservation_is_untaken(row))
+		return RESERVATION_KNOWN;
+	record.is_settled = true;
+	record.message = NULL;
+	record.message_len = 0;
+	if (offers_reservation_change(row, &record, &change, heard->now_ns) < 0)
+		return RESERVATION_LAGS;
+	row->owner->stats.answered_cnt++;
+	offers_reservation_renew(row, heard->now_ns);
+	return RESERVATION_TAKEN;
+}
+
 /* The event that an answer is in row's state; NONE: it changes nothing. */
 static enum reservation_event_kind answer_means(const struct reservation *row, uint8_t type)
 {
@@ -289,6 +325,9 @@ enum reservation_verdict offers_reservations_answer(struct reservations *reserva
 		reservations->stats.stranger_cnt++;
 		return RESERVATION_NOT_FOR;
 	}
+	if (row->record.state == RESERVATION_CANCELLED &&
+	    heard->message->type == SERVICE_MESSAGE_CANCEL)
+		return cancel_settle(row, heard);
 	change.kind = answer_means(row, heard->message->type);
 	if (change.kind == RESERVATION_EVENT_NONE) {
 		/* It did not hear of the Cancel, so that goes once more. */
@@ -315,6 +354,41 @@ enum reservation_verdict offers_reservations_answer(struct reservations *reserva
 
 /* --- given up --- */
 
+/* What its consumer sealed in a Cancel, which only the two sides can open: the text for people. */
+static bool cancel_open(const struct reservation *row, struct service_message *message,
+			uint8_t *bytes, struct reservation_content *content)
+{
+	const struct reservation_record *record = &row->record;
+	struct reservation_message reservation;
+	struct reservation_seal seal;
+	bool is_opened;
+
+	if (offers_message_parse(record->message, record->message_len, message) < 0 ||
+	    offers_reservation_parse(message, &reservation) < 0 ||
+	    offers_reservation_seal_made(row->owner, record, &seal) < 0)
+		return false;
+	is_opened = offers_reservation_open(&seal, message, &reservation, bytes, content) == 0;
+	explicit_bzero(&seal, sizeof(seal));
+	return is_opened;
+}
+
+size_t offers_reservation_cancel_renew(const struct reservation *row,
+				       uint8_t out[static RESERVATION_MESSAGE_MAX])
+{
+	uint8_t bytes[RESERVATION_CONTENT_LEN_MAX];
+	struct spoken spoken = {.type = SERVICE_MESSAGE_CANCEL};
+	struct reservation_content content;
+	struct service_message message;
+
+	if (!cancel_open(row, &message, bytes, &content) ||
+	    offers_reservations_wall_s(row->owner) <
+		    message.timestamp_s + CANCEL_HOURS * S_PER_HOUR / 2)
+		return 0;
+	spoken.text = content.text;
+	spoken.text_len = content.text_len;
+	return message_make(row->owner, &row->record, &spoken, out);
+}
+
 int offers_reservation_cancel_made(struct reservation *row, const struct reservation_change *change)
 {
 	const struct reservation_waiter like = {
@@ -327,6 +401,7 @@ int offers_reservation_cancel_made(struct reservation *row, const struct reserva
 	if (!reservation_is_open(row))
 		return WEFT_ESTALE;
 	record.state = RESERVATION_CANCELLED;
+	record.is_settled = false;
 	record.changed_s = offers_reservations_wall_s(row->owner);
 	record.message = message;
 	record.message_len = message_make(row->owner, &record, &spoken, message);

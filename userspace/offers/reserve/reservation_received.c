@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reservations that this node receives for its offers, and what it answers. The rows here decide:
- * what is confirmed counts at once, and leaves this node when it is durable.
+ * Reservations that this node receives for its offers: Reserves, and Cancels of their consumers.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "codec/text/hex.h"
 #include "crypto/node_key.h"
 #include "offers/message/service_message.h"
@@ -53,13 +51,6 @@ int offers_reservation_seal_received(const struct reservations *reservations,
 
 /* --- heard --- */
 
-static void name_of(const struct reservation_record *record, struct offer_name *name)
-{
-	name->service = record->service;
-	memcpy(name->provider, record->parties.provider, sizeof(name->provider));
-	memcpy(name->offer_id, record->parties.offer_id, sizeof(name->offer_id));
-}
-
 /* What the outside of a message says of its reservation, and what is known of its offer. */
 static enum reservation_verdict record_begin(struct reservations *reservations,
 					     const struct reservation_heard *heard,
@@ -79,12 +70,13 @@ static enum reservation_verdict record_begin(struct reservations *reservations,
 	memcpy(parties->offer_id, reservation->offer_id, sizeof(parties->offer_id));
 	memcpy(parties->token, reservation->token, sizeof(parties->token));
 	memcpy(parties->one_time, reservation->one_time, sizeof(parties->one_time));
-	name_of(record, &name);
+	offers_reservation_name(record, &name);
 	if (around->offer(around->ctx, &name, &offer) < 0 || !offer.is_own)
 		return RESERVATION_NO_OFFER;
 	memcpy(parties->provider_key, offer.provider_key, sizeof(parties->provider_key));
 	memcpy(parties->reserve_key, offer.reserve_key, sizeof(parties->reserve_key));
 	record->offer_expires_s = offer.expires_s;
+	record->slot_s = offer.slot_s;
 	return RESERVATION_TAKEN;
 }
 
@@ -107,6 +99,41 @@ static bool box_open(struct reservations *reservations, const struct reservation
 	return is_opened;
 }
 
+/*
+ * When record ends without an answer, and until when a copy of its Reserve is taken. A date under the
+ * seal is the consumer's. Another one may be a relay's. Then it holds no place for longer than one
+ * may, and its copies come as long as the offer is there. false: its time is over.
+ */
+static bool record_date(const struct reservation_heard *heard,
+			const struct reservation_content *content,
+			struct reservation_record *record)
+{
+	uint64_t from_s = content->time_s ? content->time_s : record->changed_s;
+	uint64_t end_s = from_s + RESERVATION_HOURS_MAX * S_PER_HOUR;
+
+	record->expires_s = offers_message_expires_s(heard->message);
+	if (record->expires_s > end_s)
+		record->expires_s = end_s;
+	if (record->expires_s > record->offer_expires_s)
+		record->expires_s = record->offer_expires_s;
+	record->valid_s = content->time_s ? record->expires_s : record->offer_expires_s;
+	return record->expires_s > record->changed_s;
+}
+
+/* The session that heard came by. */
+static void account_begin(const struct reservation_heard *heard, const uint8_t *offer_id,
+			  struct reservation_mark_record *account)
+{
+	account->class = (uint8_t)heard->class;
+	if (heard->neighbour)
+		memcpy(account->neighbour, heard->neighbour, NODE_KEY_LEN);
+	if (heard->source) {
+		account->source.family = heard->source->family;
+		memcpy(account->source.ip, heard->source->ip, sizeof(account->source.ip));
+	}
+	memcpy(account->offer_id, offer_id, sizeof(account->offer_id));
+}
+
 static enum reservation_verdict reserve_enter(struct reservations *reservations,
 					      const struct reservation_heard *heard,
 					      const struct reservation_record *record,
@@ -127,12 +154,37 @@ static enum reservation_verdict reserve_enter(struct reservations *reservations,
 		offers_reservation_keep_cancel(reservations, waiter);
 		return RESERVATION_NO_ROOM;
 	}
-	waiter->kind = RESERVATION_EVENT_ASKED;
+	if (record->state == RESERVATION_ASKED)
+		waiter->kind = RESERVATION_EVENT_ASKED;
 	waiter->is_boxed = !heard->neighbour;
 	waiter->ticket = heard->ticket;
 	offers_reservation_renew(row, heard->now_ns);
 	offers_reservation_keep_put(row, waiter, heard->now_ns);
 	return RESERVATION_TAKEN;
+}
+
+/* The Cancel of record was here before it: its consumer hears so, and no person is asked. */
+static bool record_cancel(struct reservations *reservations, struct reservation_record *record,
+			  uint8_t message[static RESERVATION_MESSAGE_MAX])
+{
+	static const struct reservation_change quietly = {.decision = RESERVATION_CANCEL};
+
+	record->state = RESERVATION_CANCELLED;
+	record->message = message;
+	record->message_len = offers_reservation_answer_make(
+		reservations, record, SERVICE_MESSAGE_CANCEL, &quietly, message);
+	return record->message_len > 0;
+}
+
+/* What is known of a reservation without a row. TAKEN: nothing that speaks against it. */
+static enum reservation_verdict mark_judge(const struct reservation_mark *mark,
+					   const struct reservation_heard *heard)
+{
+	if (!mark)
+		return RESERVATION_TAKEN;
+	if (!heard->neighbour && mark->is_pending)
+		return RESERVATION_LAGS;
+	return mark->is_cancelled ? RESERVATION_TAKEN : RESERVATION_KNOWN;
 }
 
 static enum reservation_verdict on_reserve(struct reservations *reservations,
@@ -141,9 +193,11 @@ static enum reservation_verdict on_reserve(struct reservations *reservations,
 {
 	struct reservation_record record = {.state = RESERVATION_ASKED,
 					    .class = (uint8_t)heard->class};
-	const struct reservation *row;
+	uint8_t id[RESERVATION_ID_LEN], message[RESERVATION_MESSAGE_MAX];
 	const struct reservation_content *content;
-	uint8_t id[RESERVATION_ID_LEN];
+	struct reservation_mark_record account = {0};
+	const struct reservation_mark *mark;
+	const struct reservation *row;
 	struct opened opened;
 	enum reservation_verdict verdict = record_begin(reservations, heard, reservation, &record);
 
@@ -151,8 +205,10 @@ static enum reservation_verdict on_reserve(struct reservations *reservations,
 	row = map_lookup(&reservations->by_id, id);
 	/* A box keeps its copy until this one is durable. */
 	if (row)
-		return !heard->neighbour && row->pending_cnt > 0 ? RESERVATION_LAGS
-								 : RESERVATION_KNOWN;
+		return !heard->neighbour && row->is_pending ? RESERVATION_LAGS : RESERVATION_KNOWN;
+	mark = offers_reservation_mark_lookup(reservations, id);
+	if (verdict == RESERVATION_TAKEN)
+		verdict = mark_judge(mark, heard);
 	if (verdict != RESERVATION_TAKEN)
 		return verdict;
 	content = &opened.content;
@@ -160,36 +216,83 @@ static enum reservation_verdict on_reserve(struct reservations *reservations,
 	    !node_key_is_sound(content->consumer) || !node_key_is_sound(content->store))
 		return RESERVATION_NOT_FOR;
 	record.changed_s = offers_reservations_wall_s(reservations);
-	record.expires_s = offers_message_expires_s(heard->message);
-	/* No proof covers the time of a Reserve, so it holds no place for longer than one may. */
-	if (record.expires_s > record.changed_s + RESERVATION_HOURS_MAX * S_PER_HOUR)
-		record.expires_s = record.changed_s + RESERVATION_HOURS_MAX * S_PER_HOUR;
-	if (record.expires_s > record.offer_expires_s)
-		record.expires_s = record.offer_expires_s;
+	if (!record_date(heard, content, &record))
+		return RESERVATION_NO_OFFER;
 	record.units = content->units;
 	record.text = content->text;
 	record.text_len = content->text_len;
 	memcpy(record.parties.consumer, content->consumer, NODE_KEY_LEN);
 	memcpy(record.parties.store, content->store, NODE_KEY_LEN);
-	if (heard->neighbour)
-		memcpy(record.parties.neighbour, heard->neighbour, NODE_KEY_LEN);
-	if (heard->source) {
-		record.source.family = heard->source->family;
-		memcpy(record.source.ip, heard->source->ip, sizeof(record.source.ip));
-	}
+	account_begin(heard, reservation->offer_id, &account);
+	memcpy(record.parties.neighbour, account.neighbour, NODE_KEY_LEN);
+	record.source = account.source;
+	if (mark && !record_cancel(reservations, &record, message))
+		return RESERVATION_LAGS;
 	return reserve_enter(reservations, heard, &record, id);
 }
 
-/* The consumer gives its reservation up; the seal proves that it is its own. */
+/*
+ * A Cancel whose Reserve is not here: it may come yet. So its name is marked until that could not be
+ * taken any more.
+ */
+static enum reservation_verdict cancel_early(struct reservations *reservations,
+					     const struct reservation_heard *heard,
+					     const struct reservation_message *reservation,
+					     const uint8_t *id)
+{
+	struct reservation_record record = {.state = RESERVATION_CANCELLED};
+	struct reservation_mark_record mark = {.is_cancelled = true};
+	enum reservation_verdict verdict = record_begin(reservations, heard, reservation, &record);
+	struct reservation_waiter *waiter;
+	struct opened opened;
+
+	if (verdict != RESERVATION_TAKEN)
+		return verdict;
+	if (!box_open(reservations, heard, reservation, &record, &opened))
+		return RESERVATION_NOT_FOR;
+	record.changed_s = offers_reservations_wall_s(reservations);
+	mark.until_s = record.offer_expires_s;
+	/* A dated Reserve was made before it, and lives for as long as one may. */
+	if (opened.content.time_s &&
+	    opened.content.time_s + RESERVATION_HOURS_MAX * S_PER_HOUR < mark.until_s)
+		mark.until_s = opened.content.time_s + RESERVATION_HOURS_MAX * S_PER_HOUR;
+	account_begin(heard, reservation->offer_id, &mark);
+	waiter = offers_reservation_keep_acquire(reservations);
+	if (!waiter)
+		return RESERVATION_LAGS;
+	waiter->is_boxed = !heard->neighbour;
+	waiter->ticket = heard->ticket;
+	if (!offers_reservation_mark_add(reservations, id, &mark, waiter, heard->now_ns)) {
+		offers_reservation_keep_cancel(reservations, waiter);
+		return RESERVATION_NO_ROOM;
+	}
+	reservations->stats.early_cnt++;
+	return RESERVATION_TAKEN;
+}
+
+static enum reservation_verdict cancel_unknown(struct reservations *reservations,
+					       const struct reservation_heard *heard,
+					       const struct reservation_message *reservation,
+					       const uint8_t *id)
+{
+	const struct reservation_mark *mark = offers_reservation_mark_lookup(reservations, id);
+
+	if (!mark)
+		return cancel_early(reservations, heard, reservation, id);
+	return !heard->neighbour && mark->is_pending ? RESERVATION_LAGS : RESERVATION_KNOWN;
+}
+
+/*
+ * The consumer gives its reservation up; the seal proves that it is its own. It is answered, so that it
+ * is sent no more.
+ */
 static enum reservation_verdict on_cancel(struct reservations *reservations,
 					  const struct reservation_heard *heard,
 					  const struct reservation_message *reservation)
 {
-	const struct reservation_waiter like = {.kind = RESERVATION_EVENT_CANCELLED,
-						.is_boxed = !heard->neighbour,
-						.ticket = heard->ticket};
+	struct reservation_waiter like = {.is_boxed = !heard->neighbour, .ticket = heard->ticket};
 	struct reservation_record record = {.service = heard->message->service};
-	uint8_t id[RESERVATION_ID_LEN];
+	uint8_t id[RESERVATION_ID_LEN], message[RESERVATION_MESSAGE_MAX];
 	struct reservation *row;
 	struct opened opened;
 
@@ -198,24 +301,28 @@ static enum reservation_verdict on_cancel(struct reservations *reservations,
 	memcpy(record.parties.one_time, reservation->one_time, AGREED_KEY_LEN);
 	offers_reservation_id(&record, id);
 	row = map_lookup(&reservations->by_id, id);
-	if (!row || row->record.is_made)
+	if (!row)
+		return cancel_unknown(reservations, heard, reservation, id);
+	if (row->record.is_made)
 		return RESERVATION_NO_OFFER;
 	if (!box_open(reservations, heard, reservation, &row->record, &opened))
 		return RESERVATION_NOT_FOR;
-	if (!reservation_is_open(row))
+	/* Refused or cancelled ones have an answer already. */
+	if (!reservation_is_open(row) && row->record.state != RESERVATION_EXPIRED)
 		return RESERVATION_KNOWN;
+	if (reservation_is_open(row))
+		like.kind = RESERVATION_EVENT_CANCELLED;
 	record = row->record;
-	record.state = RESERVATION_CANCELLED;
 	record.changed_s = offers_reservations_wall_s(reservations);
-	record.is_settled = true; /* the consumer knows */
-	record.message = NULL;
-	record.message_len = 0;
+	record.is_settled = false;
 	if (opened.content.text_len) {
 		record.text = opened.content.text;
 		record.text_len = opened.content.text_len;
 	}
-	if (offers_reservation_change(row, &record, &like, heard->now_ns) < 0)
+	if (!record_cancel(reservations, &record, message) ||
+	    offers_reservation_change(row, &record, &like, heard->now_ns) < 0)
 		return RESERVATION_LAGS;
+	offers_reservation_renew(row, heard->now_ns);
 	reservations->stats.cancelled_cnt++;
 	return RESERVATION_TAKEN;
 }
@@ -245,152 +352,4 @@ enum reservation_verdict offers_reservations_hear(struct reservations *reservati
 				     : on_cancel(reservations, heard, &reservation);
 	verdict_count(&reservations->stats, verdict, is_reserve);
 	return verdict;
-}
-
-/* --- answered --- */
-
-struct answer {
-	uint8_t state; /* of the reservation from then on */
-	uint8_t type;
-	enum reservation_event_kind kind;
-};
-
-/* A signed and sealed answer, into bytes; 0: it cannot be made. */
-static size_t answer_make(const struct reservation *row, const struct answer *answer,
-			  const struct reservation_change *change, uint8_t *bytes)
-{
-	struct reservations *reservations = row->owner;
-	const struct reservation_record *record = &row->record;
-	uint8_t payload[RESERVATION_LEN_MAX], nonce[AGREED_NONCE_LEN];
-	struct writer p = writer_of(payload, sizeof(payload));
-	struct writer w = writer_of(bytes, RESERVATION_MESSAGE_MAX);
-	const struct reservation_draft draft = {
-		.type = answer->type,
-		.is_providers = answer->type == SERVICE_MESSAGE_CANCEL,
-		.nonce = nonce,
-		.content = {.text = change->text,
-			    .text_len = change->text_len,
-			    .units = record->units},
-	};
-	struct service_message message = {
-		.service = record->service,
-		.type = answer->type,
-		.version = record->version,
-		.is_full_cover = true,
-		.hop_max = 1,
-		.ttl_hours = RESERVATION_OVER_LIFE_S / S_PER_HOUR,
-		.timestamp_s = offers_reservations_wall_s(reservations),
-		.payload = payload,
-	};
-	struct reservation_seal seal;
-
-	if (offers_reservation_seal_received(reservations, record, &seal) < 0)
-		return 0;
-	random_fill(reservations->params.random, nonce, sizeof(nonce));
-	offers_reservation_write(&p, &seal, &draft);
-	explicit_bzero(&seal, sizeof(seal));
-	message.payload_len = writer_len(&p);
-	offers_message_sign(&w, &message, reservations->params.key);
-	return p.bad || w.bad ? 0 : writer_len(&w);
-}
-
-static int answer_give(struct reservation *row, const struct answer *answer,
-		       const struct reservation_change *change)
-{
-	const struct reservation_waiter like = {
-		.kind = answer->kind, .done = change->done, .arg = change->arg};
-	struct reservation_record record = row->record;
-	uint8_t message[RESERVATION_MESSAGE_MAX];
-	int err;
-
-	record.state = answer->state;
-	record.changed_s = offers_reservations_wall_s(row->owner);
-	record.is_settled = false;
-	record.answer = change->text;
-	record.answer_len = change->text_len;
-	record.message = message;
-	record.message_len = answer_make(row, answer, change, message);
-	if (record.message_len == 0)
-		return WEFT_ETOOLARGE;
-	err = offers_reservation_change(row, &record, &like, change->now_ns);
-	if (err == 0)
-		offers_reservation_renew(row, change->now_ns);
-	return err;
-}
-
-/* 0, or why row cannot be confirmed. */
-static int confirm_check(const struct reservation *row)
-{
-	const struct reservations *reservations = row->owner;
-	const struct reservations_around *around = &reservations->params.around;
-	struct reservation_offer offer;
-	struct offer_name name;
-	struct fair_view places;
-
-	if (row->record.state != RESERVATION_ASKED ||
-	    offers_reservations_wall_s(reservations) >= row->record.expires_s)
-		return WEFT_ESTALE;
-	name_of(&row->record, &name);
-	if (around->offer(around->ctx, &name, &offer) < 0)
-		return WEFT_ESTALE;
-	if (offers_reservations_confirmed(reservations, &name) + row->record.units > offer.units)
-		return WEFT_EFULL;
-	/* Beyond the part that is reserved for them, others could take their places. */
-	fair_read(&reservations->places.fair, &places);
-	return places.held_cnts[FAIR_CHOSEN] >= places.floor_cnts[FAIR_CHOSEN] ? WEFT_ETOOSMALL : 0;
-}
-
-static int decide(struct reservation *row, const struct reservation_change *change)
-{
-	static const struct answer confirm = {RESERVATION_CONFIRMED, SERVICE_MESSAGE_CONFIRM,
-					      RESERVATION_EVENT_CONFIRMED};
-	static const struct answer refuse = {RESERVATION_REFUSED, SERVICE_MESSAGE_CANCEL,
-					     RESERVATION_EVENT_REFUSED};
-	static const struct answer cancel = {RESERVATION_CANCELLED, SERVICE_MESSAGE_CANCEL,
-					     RESERVATION_EVENT_CANCELLED};
-	int err;
-
-	if (row->record.is_made)
-		return change->decision == RESERVATION_CANCEL
-			       ? offers_reservation_cancel_made(row, change)
-			       : WEFT_EWRONGKEY;
-	switch (change->decision) {
-	case RESERVATION_CONFIRM:
-		err = confirm_check(row);
-		return err < 0 ? err : answer_give(row, &confirm, change);
-	case RESERVATION_REFUSE:
-		return row->record.state == RESERVATION_ASKED ? answer_give(row, &refuse, change)
-							      : WEFT_ESTALE;
-	case RESERVATION_CANCEL:
-		break;
-	}
-	return row->record.state == RESERVATION_CONFIRMED ? answer_give(row, &cancel, change)
-							  : WEFT_ESTALE;
-}
-
-int offers_reservations_decide(struct reservations *reservations,
-			       const struct reservation_change *change,
-			       uint8_t out_id[static RESERVATION_ID_LEN])
-{
-	struct reservations_stats *stats = &reservations->stats;
-	struct reservation *row;
-	int err;
-
-	reservations->now_ns = change->now_ns;
-	row = offers_reservation_named(reservations, change->name, &err);
-	if (!row)
-		return err;
-	if (change->text_len > RESERVATION_TEXT_LEN_MAX)
-		return WEFT_ETOOLARGE;
-	/* Looked at before an answer is signed: what was signed is kept. */
-	if (offers_reservation_keep_is_full(reservations))
-		return WEFT_EBUSY;
-	memcpy(out_id, row->id, sizeof(row->id));
-	err = decide(row, change);
-	if (err < 0 || row->record.is_made)
-		return err;
-	stats->confirmed_cnt += change->decision == RESERVATION_CONFIRM;
-	stats->refused_cnt += change->decision == RESERVATION_REFUSE;
-	stats->cancelled_cnt += change->decision == RESERVATION_CANCEL;
-	return 0;
 }

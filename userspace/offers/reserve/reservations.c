@@ -15,14 +15,19 @@
 #include "store/store.h"
 #include "weft/bytes.h"
 
-/* The levels of a neighbour's session, and the offer. */
-#define PATH_LEVELS (FAIR_PEER_LEVELS + 1)
-
 static const struct fair_config received_pool = {
 	.name = "reservations received",
 	.kind = FAIR_LASTING,
 	.cap_cnt = RESERVATIONS_RECEIVED_MAX,
-	.level_cnt = PATH_LEVELS,
+	.level_cnt = RESERVATION_PATH_LEVELS,
+	.parts = FAIR_PEER_PARTS,
+};
+
+static const struct fair_config over_pool = {
+	.name = "reservations received, and over",
+	.kind = FAIR_WORK, /* the one that ended first goes first */
+	.cap_cnt = RESERVATIONS_OVER_MAX,
+	.level_cnt = RESERVATION_PATH_LEVELS,
 	.parts = FAIR_PEER_PARTS,
 };
 
@@ -74,6 +79,7 @@ static int record_copy(const struct reservation_record *record, uint8_t **out_by
 	return offers_reservation_record_parse(*out_bytes, len, out_record);
 }
 
+/* What the database has of row is kept beside it until the change is durable. */
 int offers_reservation_set(struct reservation *row, const struct reservation_record *record)
 {
 	struct reservation_record copy;
@@ -85,7 +91,9 @@ int offers_reservation_set(struct reservation *row, const struct reservation_rec
 		free(bytes);
 		return err;
 	}
-	free(row->bytes);
+	free(row->former);
+	row->former = row->bytes;
+	row->former_len = row->len;
 	row->bytes = bytes;
 	row->len = len;
 	row->record = copy;
@@ -114,55 +122,78 @@ struct reservation *offers_reservation_add(struct reservations *reservations, co
 	return row;
 }
 
-static void over_leave(struct reservation *row)
+static struct reservation_mark_record account_of(const struct reservation *row)
 {
-	if (list_is_empty(&row->link))
-		return;
-	list_unlink(&row->link);
-	row->owner->over_cnts[row->record.is_made]--;
+	const struct reservation_record *record = &row->record;
+	bool is_decided =
+		record->state == RESERVATION_CONFIRMED || record->state == RESERVATION_REFUSED;
+	struct reservation_mark_record account = {.class = is_decided ? FAIR_CHOSEN : record->class,
+						  .source = record->source,
+						  .until_s = record->valid_s};
+
+	memcpy(account.neighbour, record->parties.neighbour, sizeof(account.neighbour));
+	memcpy(account.offer_id, record->parties.offer_id, sizeof(account.offer_id));
+	return account;
+}
+
+/* An asked one that made room may be asked again; what came of the others is known. */
+static bool is_marked(const struct reservation *row)
+{
+	return !row->record.is_made && row->record.state != RESERVATION_ASKED &&
+	       row->record.valid_s > offers_reservations_wall_s(row->owner);
 }
 
 void offers_reservation_drop(struct reservation *row, bool is_deleted, uint64_t now_ns)
 {
 	struct reservations *reservations = row->owner;
+	const struct reservation_mark_record mark = account_of(row);
+	bool has_mark = is_deleted && is_marked(row);
+	uint8_t id[RESERVATION_ID_LEN];
 
-	if (is_deleted)
-		offers_reservation_keep_delete(reservations, row->id, now_ns);
+	memcpy(id, row->id, sizeof(id));
 	timer_cancel(reservations->params.timers, &row->timer);
-	fair_release(&reservations->places.fair, &row->share, now_ns);
-	over_leave(row);
+	if (row->places)
+		fair_release(row->places, &row->share, now_ns);
+	list_unlink(&row->link);
 	map_delete(&reservations->by_id, row->id);
 	reservations->made_cnt -= row->record.is_made;
+	free(row->former);
 	free(row->bytes);
 	pool_release(&reservations->rows, row);
+	if (!is_deleted)
+		return;
+	offers_reservation_mark_forget(reservations, id, now_ns);
+	if (!has_mark || !offers_reservation_mark_add(reservations, id, &mark, NULL, now_ns))
+		offers_reservation_keep_delete(reservations, id, now_ns);
 }
 
 /* --- shares --- */
 
-static void row_path(const struct reservation *row, struct fair_path *out)
+void offers_reservation_path(const struct reservations *reservations,
+			     const struct reservation_mark_record *account, struct fair_path *out)
 {
-	const struct reservation_record *record = &row->record;
-	const struct fair_paths *paths = &row->owner->places.paths;
-	enum fair_class class =
-		record->state == RESERVATION_CONFIRMED ? FAIR_CHOSEN : record->class;
+	const struct fair_paths *paths = &reservations->places.paths;
 
 	/* What was in a box has no source, and its neighbour is zeros: all of those are one account. */
-	if (record->source.family == ADDR_NONE)
-		fair_path_start(class, out);
+	if (account->source.family == ADDR_NONE)
+		fair_path_start(account->class, out);
 	else
-		fair_path_of_addr(paths, &record->source, class, out);
-	fair_path_add(paths, out, record->parties.neighbour, sizeof(record->parties.neighbour));
-	fair_path_add(paths, out, record->parties.offer_id, sizeof(record->parties.offer_id));
+		fair_path_of_addr(paths, &account->source, account->class, out);
+	fair_path_add(paths, out, account->neighbour, sizeof(account->neighbour));
+	fair_path_add(paths, out, account->offer_id, sizeof(account->offer_id));
 }
 
 bool offers_reservation_share(struct reservation *row, uint64_t now_ns)
 {
 	struct reservations *reservations = row->owner;
+	const struct reservation_mark_record account = account_of(row);
 	struct fair_item *victim;
 	struct fair_path path;
 
-	row_path(row, &path);
-	switch (fair_take(&reservations->places.fair, &path, &row->share, now_ns, &victim)) {
+	row->places =
+		reservation_is_open(row) ? &reservations->places.fair : &reservations->over_places;
+	offers_reservation_path(reservations, &account, &path);
+	switch (fair_take(row->places, &path, &row->share, now_ns, &victim)) {
 	case FAIR_TAKEN:
 		return true;
 	case FAIR_TAKEN_FROM:
@@ -174,25 +205,34 @@ bool offers_reservation_share(struct reservation *row, uint64_t now_ns)
 	}
 }
 
-void offers_reservation_settle(struct reservation *row, uint64_t now_ns)
+static void received_settle(struct reservation *row, uint64_t now_ns)
 {
-	struct reservations *reservations = row->owner;
-	bool is_made = row->record.is_made;
+	const struct reservation_mark_record account = account_of(row);
 	struct fair_path path;
 
-	over_leave(row);
 	if (reservation_is_open(row)) {
-		row_path(row, &path);
+		offers_reservation_path(row->owner, &account, &path);
 		if (fair_item_holds(&row->share))
-			fair_move(&reservations->places.fair, &row->share, &path, now_ns);
+			fair_move(row->places, &row->share, &path, now_ns);
 		return;
 	}
-	fair_release(&reservations->places.fair, &row->share, now_ns);
-	if (!is_made && reservations->over_cnts[0] == RESERVATIONS_OVER_MAX)
-		offers_reservation_drop(
-			list_first(&reservations->over[0], struct reservation, link), true, now_ns);
-	list_push_back(&reservations->over[is_made], &row->link);
-	reservations->over_cnts[is_made]++;
+	if (row->places == &row->owner->over_places && fair_item_holds(&row->share))
+		return;
+	if (row->places)
+		fair_release(row->places, &row->share, now_ns);
+	/* Without a place it goes when it is due. */
+	(void)offers_reservation_share(row, now_ns);
+}
+
+void offers_reservation_settle(struct reservation *row, uint64_t now_ns)
+{
+	if (!row->record.is_made) {
+		received_settle(row, now_ns);
+		return;
+	}
+	list_unlink(&row->link);
+	if (!reservation_is_open(row))
+		list_push_back(&row->owner->over, &row->link);
 }
 
 /* --- names --- */
@@ -282,9 +322,10 @@ static int lay_out(struct reservations *reservations)
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
-	list_init(&reservations->over[0]);
-	list_init(&reservations->over[1]);
+	list_init(&reservations->over);
 	if ((err = fair_places_init(&reservations->places, arena, &received_pool)) < 0 ||
+	    (err = fair_init(&reservations->over_places, arena, &over_pool, secret)) < 0 ||
+	    (err = offers_reservation_marks_init(reservations, secret)) < 0 ||
 	    (err = request_quota_init(&reservations->quota, arena, OFFER_SERVICES_MAX,
 				      RESERVATIONS_MADE_PER_MIN, secret)) < 0 ||
 	    (err = pool_init(&reservations->rows, arena, sizeof(struct reservation),
@@ -300,13 +341,41 @@ static int lay_out(struct reservations *reservations)
 	return 0;
 }
 
+size_t offers_reservations_footprint(void)
+{
+	static const struct reservation_record record = {.units = 1};
+	uint8_t bytes[RESERVATION_RECORD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct reservations reservations = {0};
+	struct random random;
+	size_t len = 0;
+
+	random_init_seeded(&random, 1);
+	reservations.params.random = &random;
+	offers_reservation_record_write(&w, &record);
+	/* Each row has the bytes of its record, and those of its former one while that changes. */
+	if (lay_out(&reservations) == 0)
+		len = sizeof(reservations) + reservations.arena.used_len +
+		      (RESERVATIONS_CAP + RESERVATION_CHANGES_MAX) *
+			      (writer_len(&w) + 2 * RESERVATION_TEXT_LEN_MAX +
+			       RESERVATION_MESSAGE_MAX);
+	arena_close(&reservations.arena);
+	return len;
+}
+
 /* What cannot be read, or has no room any more, is deleted. */
 static void row_load(struct reservations *reservations, const struct store_item *item,
 		     uint64_t now_ns)
 {
+	struct reservation_mark_record mark;
 	struct reservation_record record;
 	struct reservation *row = NULL;
 
+	if (offers_reservation_mark_parse(item->value, item->value_len, &mark) == 0) {
+		if (!offers_reservation_mark_load(reservations, item->key, &mark, now_ns))
+			offers_reservation_keep_delete(reservations, item->key, now_ns);
+		return;
+	}
 	if (offers_reservation_record_parse(item->value, item->value_len, &record) == 0 &&
 	    !map_lookup(&reservations->by_id, item->key) &&
 	    reservations->made_cnt < RESERVATIONS_MADE_MAX + !record.is_made)
@@ -349,6 +418,8 @@ int offers_reservations_open(const struct reservations_params *params,
 	err = lay_out(reservations);
 	if (err == 0)
 		err = load(reservations, params->now_ns);
+	if (err == 0)
+		offers_reservation_marks_begin(reservations, params->now_ns);
 	if (err < 0) {
 		offers_reservations_close(reservations);
 		return err;
@@ -364,8 +435,10 @@ void offers_reservations_close(struct reservations *reservations)
 	if (!reservations)
 		return;
 	offers_reservation_keep_fini(reservations);
+	timer_cancel(reservations->params.timers, &reservations->mark_timer);
 	while (reservations->rows.objects && (row = pool_next(&reservations->rows, row))) {
 		timer_cancel(reservations->params.timers, &row->timer);
+		free(row->former);
 		free(row->bytes);
 	}
 	arena_close(&reservations->arena);
@@ -380,7 +453,9 @@ void offers_reservations_stats(const struct reservations *reservations,
 	*out_stats = reservations->stats;
 	fair_read(&reservations->places.fair, &view);
 	out_stats->received_cnt = view.held_cnt;
-	out_stats->over_cnt = reservations->over_cnts[0];
+	fair_read(&reservations->over_places, &view);
+	out_stats->over_cnt = view.held_cnt;
+	out_stats->mark_cnt = reservations->marks.used_cnt;
 	out_stats->own_cnt = reservations->made_cnt;
 }
 

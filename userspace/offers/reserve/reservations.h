@@ -22,25 +22,33 @@ struct timer_wheel;
  *
  *	make -> seal -> batch -> durable -> send	  reservation_made.c
  *	hear -> open -> share -> batch -> durable -> event reservation_received.c
- *	confirm, refuse, cancel -> sign -> batch -> durable -> box	  likewise
+ *	confirm, refuse, cancel -> sign -> batch -> durable -> box	reservation_decided.c
  *	box -> deliver -> verify -> batch -> durable -> event	  reservation_made.c
  *	what is due: sent again, looked for, expired	reservation_due.c
  *	batches						  reservation_keep.c
+ *	marks of those that are gone			  reservation_marks.c
  *	life, rows, names				  reservations.c
  *
  * asked -> confirmed, refused, cancelled or expired; confirmed -> cancelled. The provider's rows
  * decide: those confirmed never have more units than the offer has. An answer is signed once, and
- * leaves this node when it is durable. What is sent again is the same bytes.
+ * leaves this node when it is durable. A Reserve that is sent again is the same bytes.
+ *
+ * A consumer's Cancel is sent until its provider answers it, by a Cancel of its own. It is made anew
+ * when half of its life is over. A Cancel that comes before its Reserve is kept, and applied to it.
  *
  * Tables, and what fills them:
  *
  *	received  RESERVATIONS_RECEIVED_MAX: any unknown peer, since keys are free. Asked ones are shared
  *		  fairly by the sessions that brought them, then by offer; the youngest of the largest
  *		  account makes room. Confirmed ones are chosen, by this node's operator.
- *	over	  RESERVATIONS_OVER_MAX that were received: the one that ended first makes room
+ *	over	  RESERVATIONS_OVER_MAX that were received, shared likewise; the one that ended first of
+ *		  the largest account makes room. Those that this node refused are chosen.
+ *	marks	  RESERVATION_MARKS_MAX names of those that are gone. A copy of their Reserve would be taken
+ *		  still. Shared likewise; the oldest of the largest account makes room
  *	made	  RESERVATIONS_MADE_MAX: this node's operator and programs; those that are over make room
  *
- * What an honest consumer notices of a full table: its reservation is taken, or expires unanswered.
+ * What an honest consumer notices of a full table: its reservation is taken, or expires unanswered. A
+ * provider may be asked again by a copy, if marks had no room.
  *
  * Home worker; nothing blocks.
  */
@@ -48,15 +56,17 @@ struct reservations;
 
 #define RESERVATIONS_RECEIVED_MAX    4096u
 #define RESERVATIONS_OVER_MAX	     1024u
+#define RESERVATION_MARKS_MAX	     8192u
 #define RESERVATIONS_MADE_MAX	     1024u
 #define RESERVATIONS_MADE_PER_MIN    5u	 /* of one service, unless its schema says so */
 #define RESERVATION_HOURS	     72u /* that a provider has to answer, unless it is said */
 #define RESERVATION_HOURS_MAX	     168u
 #define RESERVATION_OVER_LIFE_S	     (7u * 24 * 3600)
 #define RESERVATION_CONFIRMED_LIFE_S (30u * 24 * 3600) /* after the offer's end */
-#define RESERVATION_REMIND_S	     3600u
-#define RESERVATION_REF_TEXT_CAP     27u /* z-base-32 of an id, with its NUL */
-#define RESERVATION_REF_TEXT_MIN     8u	 /* letters that name one */
+#define RESERVATION_REMIND_S	     3600u	       /* before one that was received expires */
+#define RESERVATION_SLOT_SOON_S	     (24u * 3600)      /* before the slot of a confirmed one */
+#define RESERVATION_REF_TEXT_CAP     27u	       /* z-base-32 of an id, with its NUL */
+#define RESERVATION_REF_TEXT_MIN     8u		       /* letters that name one */
 
 /* What this node knows of an offer. */
 struct reservation_offer {
@@ -64,6 +74,7 @@ struct reservation_offer {
 	uint8_t version; /* of its schema */
 	uint32_t units;
 	uint64_t expires_s;
+	uint64_t slot_s; /* the first of its times that is ahead; 0: none is */
 	uint8_t provider_key[NODE_KEY_LEN];
 	uint8_t reserve_key[AGREED_KEY_LEN]; /* X25519, to which a Reserve is sealed */
 };
@@ -76,6 +87,7 @@ enum reservation_event_kind {
 	RESERVATION_EVENT_CANCELLED,
 	RESERVATION_EVENT_EXPIRED,
 	RESERVATION_EVENT_EXPIRES_SOON, /* one that was received, and has no answer yet */
+	RESERVATION_EVENT_SLOT_SOON,	/* of a confirmed one, on either side */
 	RESERVATION_EVENT_CNT,
 };
 
@@ -86,15 +98,23 @@ struct reservation_view {
 };
 typedef void (*reservation_view_fn)(void *arg, const struct reservation_view *view);
 
+/* What a consumer sends; borrowed for the call. */
+struct reservation_sent {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *store; /* NODE_KEY_LEN */
+};
+
 /*
  * What reservations need of the offers around them.
  *
  * offer: 0; WEFT_EABSENT: no such offer is known; WEFT_ESTALE: it was withdrawn, or its life is over.
- * send: a Reserve, or a Cancel of its consumer, goes its way; false: there is none now.
+ * send: a Reserve, or a Cancel of its consumer, goes its way; false: there is none now. The neighbour
+ *     store has the box for answers, so it gets neither if there is another way.
  */
 struct reservations_around {
 	int (*offer)(void *ctx, const struct offer_name *name, struct reservation_offer *out_offer);
-	bool (*send)(void *ctx, const uint8_t *bytes, size_t len, uint64_t now_ns);
+	bool (*send)(void *ctx, const struct reservation_sent *sent, uint64_t now_ns);
 	void (*happened)(void *ctx, enum reservation_event_kind kind,
 			 const struct reservation_view *view);
 	uint64_t (*wall_s)(void *ctx);
@@ -154,6 +174,8 @@ WEFT_MUST_CHECK
 int offers_reservations_open(const struct reservations_params *params,
 			     struct reservations **out_reservations);
 void offers_reservations_close(struct reservations *reservations);
+/* offers_reservations_footprint: bytes that open lays out, and those of the records at most. */
+size_t offers_reservations_footprint(void);
 /* offers_reservations_session_up: a neighbour is there, which may have answers. */
 void offers_reservations_session_up(struct reservations *reservations,
 				    const uint8_t key[static NODE_KEY_LEN], uint64_t now_ns);

@@ -277,6 +277,45 @@ static int open_content(uint8_t type, const uint8_t *inside, size_t len)
 	return offers_reservation_open(&seal, &msg, &reservation, opened, &content);
 }
 
+/* A relay that dates a message of a consumer anew, or lengthens its life, spoils it. */
+static void test_a_date_under_the_seal_is_that_of_the_header(void)
+{
+	static const uint8_t of_consumer[] = {SERVICE_MESSAGE_RESERVE, SERVICE_MESSAGE_CANCEL};
+	struct reservation_seal seal = seal_of(provider);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct reservation_draft draft = draft_of(of_consumer[i]);
+		struct reservation_message reservation;
+		struct reservation_content content;
+		struct service_message msg;
+
+		draft.content.time_s = UINT64_MAX;
+		draft.content.ttl_hours = UINT16_MAX;
+		draft.content.text_len = RESERVATION_TEXT_LEN_MAX;
+		draft.content.units = UINT32_MAX;
+		msg = msg_of(&draft, written(&seal, &draft));
+		msg.timestamp_s = UINT64_MAX;
+		msg.ttl_hours = UINT16_MAX;
+		CHECK_EQ(offers_reservation_parse(&msg, &reservation), 0);
+		CHECK_EQ(offers_reservation_open(&seal, &msg, &reservation, opened, &content), 0);
+		CHECK_EQ(content.time_s, UINT64_MAX);
+		CHECK_EQ(content.ttl_hours, UINT16_MAX);
+		msg.timestamp_s--;
+		CHECK_EQ(offers_reservation_open(&seal, &msg, &reservation, opened, &content),
+			 WEFT_EDAMAGED);
+		msg.timestamp_s++;
+		msg.ttl_hours--;
+		CHECK_EQ(offers_reservation_open(&seal, &msg, &reservation, opened, &content),
+			 WEFT_EDAMAGED);
+		/* Both or none, and none where there is a signature. */
+		draft.content.ttl_hours = 0;
+		CHECK_EQ(written(&seal, &draft), 0);
+		draft = draft_of(SERVICE_MESSAGE_CONFIRM);
+		draft.content.time_s = draft.content.ttl_hours = 1;
+		CHECK_EQ(written(&seal, &draft), 0);
+	}
+}
+
 static void test_what_is_inside_follows_its_format(void)
 {
 	static const struct {
@@ -285,8 +324,12 @@ static void test_what_is_inside_follows_its_format(void)
 		int want;
 	} rows[] = {
 		{"\xa0", 1, 0},
-		{"\xa1\x03\x01", 3, 0},		      /* one unit, which need not be said */
-		{"\xa1\x03\x00", 3, WEFT_EMALFORMED}, /* no units */
+		{"\xa1\x03\x01", 3, 0},			    /* one unit, which need not be said */
+		{"\xa1\x03\x00", 3, WEFT_EMALFORMED},	    /* no units */
+		{"\xa1\x05\x01", 3, WEFT_EMALFORMED},	    /* a time without a TTL */
+		{"\xa1\x06\x01", 3, WEFT_EMALFORMED},	    /* and the other way round */
+		{"\xa2\x05\x01\x06\x01", 5, WEFT_EDAMAGED}, /* of another message */
+		{"\xa2\x05\x01\x06\x1a\0\1\0\0", 9, WEFT_EMALFORMED}, /* no TTL is so long */
 		{"\xa1\x03\x1b\0\0\0\1\0\0\0\0", 11, WEFT_EMALFORMED},
 		{"\xa1\x02\x60", 3, WEFT_EMALFORMED}, /* text of no letters */
 		{"\xa1\x04\xf4", 3, WEFT_EMALFORMED}, /* false */
@@ -407,6 +450,7 @@ int main(void)
 	RUN(test_a_cancel_of_one_side_is_none_of_the_other);
 	RUN(test_a_text_has_at_most_2000_bytes);
 	RUN(test_fields_of_another_type_are_not_written);
+	RUN(test_a_date_under_the_seal_is_that_of_the_header);
 	RUN(test_what_is_inside_follows_its_format);
 	RUN(test_the_longest_box_is_opened);
 	RUN(test_every_cut_is_refused);

@@ -55,7 +55,7 @@ struct rig {
 	enum reservation_verdict verdict;
 	/* offers */
 	uint32_t units[RIG_OFFERS];
-	uint64_t expires_s;
+	uint64_t expires_s, slot_s;
 	bool is_withdrawn, has_image; /* the offer's key is the image of the provider's */
 };
 
@@ -86,7 +86,8 @@ static inline int rig_offer(void *ctx, const struct offer_name *name, struct res
 	*out = (struct reservation_offer){.is_own = ctx == &rig.provider,
 					  .version = 1,
 					  .units = rig.units[offer],
-					  .expires_s = rig.expires_s};
+					  .expires_s = rig.expires_s,
+					  .slot_s = rig.slot_s};
 	memcpy(out->provider_key, node_key_public(rig.provider.key), NODE_KEY_LEN);
 	offers_reserve_secret(rig.provider.key, RIG_SERVICE, name->offer_id, secret);
 	agreed_public(secret, out->reserve_key);
@@ -110,16 +111,18 @@ static inline enum reservation_verdict rig_bring(const uint8_t *bytes, size_t le
 	return offers_reservations_hear(rig.provider.reservations, &heard);
 }
 
-static inline bool rig_send(void *ctx, const uint8_t *bytes, size_t len, uint64_t now_ns)
+static inline bool rig_send(void *ctx, const struct reservation_sent *sent, uint64_t now_ns)
 {
 	struct rig_side *side = ctx;
 
 	(void)now_ns;
 	rig.sent_cnt++;
-	memcpy(rig.sent, bytes, len);
-	rig.sent_len = len;
+	memcpy(rig.sent, sent->bytes, sent->len);
+	rig.sent_len = sent->len;
+	if (memcmp(sent->store, rig.box, NODE_KEY_LEN) != 0)
+		abort();
 	if (!side->is_cut && rig.provider.reservations)
-		rig.verdict = rig_bring(bytes, len);
+		rig.verdict = rig_bring(sent->bytes, sent->len);
 	return !side->is_cut;
 }
 
@@ -369,6 +372,67 @@ static inline struct reservations_stats rig_stats(const struct rig_side *side)
 
 	offers_reservations_stats(side->reservations, &stats);
 	return stats;
+}
+
+/* A message of a consumer that looks for no answer. */
+struct rig_stranger {
+	uint8_t type; /* 0: a Reserve */
+	uint8_t neighbour;
+	unsigned number; /* another one has another key */
+	uint16_t hours;	 /* 0: it is not dated under its seal */
+};
+static inline enum reservation_verdict rig_stranger(const struct rig_stranger *said)
+{
+	static uint8_t payload[RESERVATION_LEN_MAX], bytes[RESERVATION_MESSAGE_MAX];
+	static const uint8_t nonce[AGREED_NONCE_LEN] = {1};
+	const uint8_t *key = rig.box; /* no point of small order */
+	const uint64_t expires_s = rig.expires_s;
+	const uint8_t type = said->type ? said->type : SERVICE_MESSAGE_RESERVE;
+	const bool is_reserve = type == SERVICE_MESSAGE_RESERVE;
+	const struct reservation_draft draft = {.type = type,
+						.nonce = nonce,
+						.content = {.consumer = is_reserve ? key : NULL,
+							    .store = is_reserve ? key : NULL,
+							    .units = 1,
+							    .time_s = said->hours ? rig.now_s : 0,
+							    .ttl_hours = said->hours}};
+	struct writer p = writer_of(payload, sizeof(payload));
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct reservation_seal seal = {.service = RIG_SERVICE};
+	uint8_t secret[AGREED_KEY_LEN] = {(uint8_t)(said->neighbour << 3), 1};
+	struct reservation_offer offer;
+	struct service_message message;
+	struct offer_name name;
+
+	memcpy(secret + 2, &said->number, sizeof(said->number));
+	rig_name(0, &name);
+	rig.expires_s = UINT64_MAX;
+	if (rig_offer(&rig.provider, &name, &offer) < 0)
+		abort();
+	rig.expires_s = expires_s;
+	memcpy(seal.provider, name.provider, sizeof(seal.provider));
+	memcpy(seal.token, secret, sizeof(seal.token));
+	memcpy(seal.offer_id, name.offer_id, sizeof(seal.offer_id));
+	if (offers_reservation_begin(&seal, offer.reserve_key, secret) < 0)
+		abort();
+	offers_reservation_write(&p, &seal, &draft);
+	message = (struct service_message){.service = RIG_SERVICE,
+					   .type = type,
+					   .version = 1,
+					   .provider = seal.provider,
+					   .hop_max = 4,
+					   .ttl_hours = said->hours ? said->hours : 72,
+					   .timestamp_s = rig.now_s,
+					   .payload = payload,
+					   .payload_len = writer_len(&p)};
+	offers_message_write(&w, &message);
+	rig.neighbour = said->neighbour;
+	return rig_bring(bytes, writer_len(&w));
+}
+static inline enum reservation_verdict rig_stranger_ask(unsigned number, uint8_t neighbour)
+{
+	return rig_stranger(
+		&(struct rig_stranger){.neighbour = neighbour, .number = number, .hours = 72});
 }
 
 #endif

@@ -340,6 +340,7 @@ static void test_a_key_of_a_live_announce_is_met_and_of_an_expired_one_not(void)
 	for (unsigned has_image = 0; has_image < 2; has_image++) {
 		rig_begin();
 		rig.has_image = has_image;
+		rig.expires_s = RIG_NOON_S + 10 * 3600;
 		rig.consumer.is_cut = true;
 		CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
 		rig_pass(1);
@@ -436,48 +437,6 @@ static void test_one_more_than_may_be_made_needs_one_that_is_over(void)
 	rig_end();
 }
 
-/* A Reserve of a consumer that looks for no answer, by a neighbour. */
-static enum reservation_verdict stranger_ask(unsigned number, uint8_t neighbour)
-{
-	static uint8_t payload[RESERVATION_LEN_MAX], bytes[RESERVATION_MESSAGE_MAX];
-	static const uint8_t nonce[AGREED_NONCE_LEN] = {1};
-	const uint8_t *key = node_key_public(rig.provider.key);
-	const struct reservation_draft draft = {
-		.type = SERVICE_MESSAGE_RESERVE,
-		.nonce = nonce,
-		.content = {.consumer = key, .store = key, .units = 1}};
-	struct writer p = writer_of(payload, sizeof(payload));
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct reservation_seal seal = {.service = RIG_SERVICE};
-	uint8_t secret[AGREED_KEY_LEN] = {neighbour, 1};
-	struct reservation_offer offer;
-	struct service_message message;
-	struct offer_name name;
-
-	memcpy(secret + 2, &number, sizeof(number));
-	rig_name(0, &name);
-	if (rig_offer(&rig.provider, &name, &offer) < 0)
-		abort();
-	memcpy(seal.provider, name.provider, sizeof(seal.provider));
-	memcpy(seal.token, secret, sizeof(seal.token));
-	memcpy(seal.offer_id, name.offer_id, sizeof(seal.offer_id));
-	if (offers_reservation_begin(&seal, offer.reserve_key, secret) < 0)
-		abort();
-	offers_reservation_write(&p, &seal, &draft);
-	message = (struct service_message){.service = RIG_SERVICE,
-					   .type = SERVICE_MESSAGE_RESERVE,
-					   .version = 1,
-					   .provider = seal.provider,
-					   .hop_max = 4,
-					   .ttl_hours = 72,
-					   .timestamp_s = rig.now_s,
-					   .payload = payload,
-					   .payload_len = writer_len(&p)};
-	offers_message_write(&w, &message);
-	rig.neighbour = neighbour;
-	return rig_bring(bytes, writer_len(&w));
-}
-
 static void test_a_neighbour_that_fills_the_table_takes_no_place_of_another(void)
 {
 	unsigned number = 0, taken_cnt = 0;
@@ -486,7 +445,7 @@ static void test_a_neighbour_that_fills_the_table_takes_no_place_of_another(void
 	CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
 	rig_pass(1);
 	while (rig_stats(&rig.provider).received_cnt < RESERVATIONS_RECEIVED_MAX) {
-		CHECK_EQ(stranger_ask(number++, 1), RESERVATION_TAKEN);
+		CHECK_EQ(rig_stranger_ask(number++, 1), RESERVATION_TAKEN);
 		if (number % 500 == 0) {
 			rig_turn(10 * NS_PER_MS);
 			rig_turn(10 * NS_PER_MS);
@@ -494,9 +453,9 @@ static void test_a_neighbour_that_fills_the_table_takes_no_place_of_another(void
 	}
 	rig_turn(10 * NS_PER_MS);
 	rig_turn(10 * NS_PER_MS);
-	CHECK_EQ(stranger_ask(number++, 1), RESERVATION_NO_ROOM);
+	CHECK_EQ(rig_stranger_ask(number++, 1), RESERVATION_NO_ROOM);
 	for (unsigned i = 0; i < 100; i++)
-		taken_cnt += stranger_ask(number++, 2) == RESERVATION_TAKEN;
+		taken_cnt += rig_stranger_ask(number++, 2) == RESERVATION_TAKEN;
 	CHECK_EQ(taken_cnt, 100);
 	CHECK_EQ(rig_stats(&rig.provider).evicted_cnt, 100);
 	CHECK_EQ(rig_state(&rig.provider, id), RESERVATION_ASKED);
@@ -508,23 +467,37 @@ static void test_a_neighbour_that_fills_the_table_takes_no_place_of_another(void
 	rig_end();
 }
 
-static void test_of_those_over_the_first_one_makes_room(void)
+static void test_free_keys_take_no_place_of_one_that_is_over(void)
 {
 	rig_begin();
 	CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
 	rig_pass(1);
 	CHECK_EQ(rig_decide(&rig.provider, id, RESERVATION_REFUSE, NULL), 0);
+	CHECK_EQ(rig_ask(1, 1, NULL, other_id), 0);
 	rig_pass(1);
 	rig.consumer.is_cut = true;
-	for (unsigned i = 0; i < RESERVATIONS_OVER_MAX; i++)
-		CHECK_EQ(stranger_ask(i, 1), RESERVATION_TAKEN);
+	/* One more than there is room for, for an hour each. */
+	for (unsigned i = 0; i < RESERVATIONS_OVER_MAX + 1; i++)
+		CHECK_EQ(rig_stranger(
+				 &(struct rig_stranger){.neighbour = 1, .number = i, .hours = 1}),
+			 RESERVATION_TAKEN);
 	rig_pass(1);
 	CHECK_EQ(rig_stats(&rig.provider).over_cnt, 1);
 	rig.provider.is_cut = true; /* what is put is not looked at here */
-	rig_skip(73 * 3600);
+	rig_skip(3600);
 	rig_pass(3);
 	CHECK_EQ(rig_stats(&rig.provider).over_cnt, RESERVATIONS_OVER_MAX);
-	CHECK_EQ(rig_state(&rig.provider, id), 0);
+	CHECK_EQ(rig_state(&rig.provider, id), RESERVATION_REFUSED);
+	/* One that was not answered belongs to the session that brought it. */
+	rig_skip(72 * 3600);
+	rig_pass(3);
+	CHECK_EQ(rig_state(&rig.provider, other_id), RESERVATION_EXPIRED);
+	CHECK_EQ(rig_stats(&rig.provider).over_cnt, RESERVATIONS_OVER_MAX);
+	rig_crash(&rig.provider);
+	rig_pass(1);
+	CHECK_EQ(rig_stats(&rig.provider).over_cnt, RESERVATIONS_OVER_MAX);
+	CHECK_EQ(rig_state(&rig.provider, id), RESERVATION_REFUSED);
+	CHECK_EQ(rig_state(&rig.provider, other_id), RESERVATION_EXPIRED);
 	rig_end();
 }
 
@@ -565,7 +538,7 @@ int main(void)
 	RUN(test_five_are_made_in_a_minute_and_no_text_is_too_long);
 	RUN(test_one_more_than_may_be_made_needs_one_that_is_over);
 	RUN(test_a_neighbour_that_fills_the_table_takes_no_place_of_another);
-	RUN(test_of_those_over_the_first_one_makes_room);
+	RUN(test_free_keys_take_no_place_of_one_that_is_over);
 	RUN(test_a_reservation_is_named_by_eight_letters_and_more);
 	return check_done();
 }
