@@ -177,6 +177,12 @@ def test_offers_that_need_a_proof_are_not_shown_without(lab):
                "url": "https://example.org", "hash": "00" * 32}
     given = [f"{row['name']}={row['choices'][0] if row['choices'] else samples[row['type']]}"
              for row in needed]
+    try:
+        n1.call("PublishOffer", schema="medical", values=given, seed=True)
+    except AssertionError as error:
+        check("takes no signature of the seed form" in str(error), error)
+    else:
+        check(False, "a form that each neighbour drops was published")
     done = n1.weft("offer", "publish", "medical", *given)
     check_eq(done.returncode, OK, f"{given}: {done.stderr}")
     check_eq(len(find(n1, schema="medical")), 1, "its own")

@@ -172,6 +172,10 @@ int offers_publish(struct service_offers *offers, const struct offer_draft *draf
 	struct schema_record *record = &offers->reading.record;
 	int err;
 
+	if (draft->is_seed_form && !schema->takes_seed_form)
+		return fault_of(fault, WEFT_EREFUSED,
+				"the service takes no signature of the seed form",
+				"publish it with the usual signature");
 	offers_schema_record_init(record, false);
 	if ((err = words_read(schema, draft, record, fault)) < 0 ||
 	    (err = offers_schema_check(schema, record, fault)) < 0)

@@ -107,7 +107,11 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
 			return wait_ms;
 		rate_key(key, peer, message, false);
 		return quota_take(spread, &rates->reserves, key, message, now_ns);
+	case SERVICE_MESSAGE_RESPONSE:
+		return 0; /* its token has a number */
 	default:
-		return 0;
+		/* Nothing is done with it, and that is bounded too. */
+		rate_key(key, peer, NULL, false);
+		return request_quota_take(&rates->relayed_reserves, key, now_ns);
 	}
 }

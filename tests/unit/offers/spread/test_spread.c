@@ -407,6 +407,25 @@ static void test_a_neighbour_asks_its_number_of_queries_in_a_minute_and_not_one_
 	end_all();
 }
 
+/* Nothing says how such a message is proved. */
+static void test_a_type_that_is_not_known_is_counted_and_goes_nowhere(void)
+{
+	const uint8_t payload[16] = {1};
+	struct bytes bytes = message_of((struct service_message){.type = 9, .hop_max = 4}, payload,
+					sizeof(payload));
+
+	begin(2);
+	(void)place_add(MESH_CAP_SERVICE_RELAY);
+	for (unsigned i = 0; i <= config.relayed_per_min; i++)
+		CHECK_EQ(tell(&places[0], &places[1], &bytes),
+			 i < config.relayed_per_min ? 0 : WEFT_EREFUSED);
+	settle();
+	CHECK_EQ(stats_of(&places[1]).ignored_cnt, config.relayed_per_min);
+	CHECK_EQ(places[1].handed_cnt, 0);
+	CHECK_EQ(stats_of(&places[2]).received_cnt, 0);
+	end_all();
+}
+
 /* --- queries --- */
 
 static void test_a_response_walks_back_the_way_of_its_query(void)
@@ -562,6 +581,7 @@ int main(void)
 	RUN(test_a_neighbour_sends_its_number_of_announces_in_a_minute_and_not_one_more);
 	RUN(test_no_provider_has_more_announces_through_a_relay_than_by_itself);
 	RUN(test_a_neighbour_asks_its_number_of_queries_in_a_minute_and_not_one_more);
+	RUN(test_a_type_that_is_not_known_is_counted_and_goes_nowhere);
 	RUN(test_a_response_walks_back_the_way_of_its_query);
 	RUN(test_a_query_that_comes_round_is_asked_once);
 	RUN(test_a_response_to_a_token_of_another_node_is_lost);
