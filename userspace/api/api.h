@@ -107,6 +107,8 @@ struct api {
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*own_places)(void *ctx, struct peer_places *out_places);
 	void (*shares_changed)(void *ctx); /* which peers count as more than one */
+	/* That the schemas of a followed share are wanted, or not any more, has changed. */
+	void (*read_schemas)(void *ctx, const uint8_t share_id[static 32], uint64_t now_ns);
 	void (*stop)(void *ctx);
 	/*
 	 * This node is a relay as choice says once that is durable; then done(arg, err). With an err

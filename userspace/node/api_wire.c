@@ -15,6 +15,11 @@ static void on_shares_changed(void *ctx)
 	((struct node *)ctx)->threads->is_shares_due = true;
 }
 
+static void on_read_schemas(void *ctx, const uint8_t share_id[static 32], uint64_t now_ns)
+{
+	node_sharing_read_schemas(((struct node *)ctx)->sharing, share_id, now_ns);
+}
+
 static void on_own_places(void *ctx, struct peer_places *out_places)
 {
 	node_places(ctx, out_places);
@@ -96,6 +101,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.own_addrs = node_own_addrs,
 		.own_places = on_own_places,
 		.shares_changed = on_shares_changed,
+		.read_schemas = on_read_schemas,
 		.stop = on_stop,
 		.choose_relay = node_choose_relay,
 		.reload = on_reload,

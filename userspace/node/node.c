@@ -166,6 +166,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_open_deposits(node, what)) < 0 ||
 	    (err = node_open_offers(node, what)) < 0 ||
+	    (err = node_sharing_open_schemas(node->sharing)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
 	node_wire_api(node, params->last_crash);

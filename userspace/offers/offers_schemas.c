@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The schemas of a node: those that come with weft, and those that were added here. */
+/* The schemas of a node: those that come with weft, those that were added here, those of shares. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -43,6 +43,9 @@ int offers_schemas_open(struct service_offers *offers)
 	if (err == 0)
 		err = offers_schema_rows_load(offers->params.store, offers->registry, on_refused,
 					      offers);
+	if (err == 0)
+		err = offers_schema_shares_open(offers->params.store, offers->registry,
+						&offers->shares);
 	return err;
 }
 

@@ -131,6 +131,7 @@ void offers_close(struct service_offers *offers)
 	offers_reservations_close(offers->reservations);
 	offers_store_close(offers->store);
 	offers_endorse_close(offers->book);
+	offers_schema_shares_close(offers->shares);
 	offers_schema_registry_free(offers->registry);
 	free(offers);
 }
@@ -160,6 +161,11 @@ struct offer_spread *offers_spread(struct service_offers *offers)
 struct reservations *offers_reservations(struct service_offers *offers)
 {
 	return offers->reservations;
+}
+
+struct schema_shares *offers_schema_shares(struct service_offers *offers)
+{
+	return offers->shares;
 }
 
 struct schema_registry *offers_registry(struct service_offers *offers)

@@ -14,6 +14,7 @@
 #include "offers/reserve/reservations.h"
 #include "offers/schema/schema.h"
 #include "offers/schema/schema_registry.h"
+#include "offers/shared/schema_shares.h"
 #include "offers/spread/offer_spread.h"
 #include "offers/store/offer_store.h"
 
@@ -291,5 +292,6 @@ struct reservations *offers_reservations(struct service_offers *offers);
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);
 struct schema_registry *offers_registry(struct service_offers *offers);
+struct schema_shares *offers_schema_shares(struct service_offers *offers);
 
 #endif

@@ -40,6 +40,7 @@ struct service_offers {
 	struct service_offers_params params;
 	struct offer_store *store;
 	struct schema_registry *registry;
+	struct schema_shares *shares; /* that bring some of them */
 	int change_err; /* of the latest change of schemas: the store took it, or did not */
 	struct reservations *reservations;
 	struct offer_spread *spread;

@@ -178,6 +178,16 @@ static bool first_sync_wait(struct change *change)
 					change->api->home->now_ns, &sync) == 0;
 }
 
+/* A share that is not followed brings no schemas. */
+static void schemas_drop(struct api *api, const uint8_t *share_id)
+{
+	const struct schema_share_change change = {.share_id = share_id};
+
+	if (api->offers &&
+	    offers_schema_shares_unfollow(offers_schema_shares(api->offers), &change) == 0)
+		api->read_schemas(api->ctx, share_id, api->home->now_ns);
+}
+
 static void change_done(void *arg, int err)
 {
 	struct change *change = arg;
@@ -185,6 +195,8 @@ static void change_done(void *arg, int err)
 
 	if (err == 0 && first_sync_wait(change))
 		return;
+	if (err == 0 && change->is_removal)
+		schemas_drop(change->api, change->share_id);
 	if (change->call && err < 0)
 		control_fail(change->call, err, "share", weft_err_text(err),
 			     "it is as it was: try again");

@@ -16,7 +16,7 @@ struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct sch
 		[SCHEMA_OF_CORE] = API_SCHEMA_ORIGIN_CORE,
 		[SCHEMA_SHIPPED] = API_SCHEMA_ORIGIN_SHIPPED,
 		[SCHEMA_ADDED] = API_SCHEMA_ORIGIN_OWN,
-		[SCHEMA_OF_SHARE] = API_SCHEMA_ORIGIN_OWN,
+		[SCHEMA_OF_SHARE] = API_SCHEMA_ORIGIN_SHARE,
 	};
 	const struct schema *schema = entry->schema;
 
@@ -106,6 +106,34 @@ void api_list_schemas(struct api *api, struct control_call *call,
 	api_reply(call, list_schemas, .schemas = list);
 }
 
+static void schema_fail(struct control_call *call, int err, const struct schema_fault *fault)
+{
+	const char *what = fault->field[0] ? fault->field : "schema";
+
+	if (!fault->field[0] && fault->line)
+		what = varlink_format(control_blocks(call), "line %u", fault->line);
+	control_fail(call, err, what, fault->what[0] ? fault->what : weft_err_text(err),
+		     fault->next[0] ? fault->next : "weft schema test FILE says what is wrong");
+}
+
+/* A followed share has a file of that name, which is no schema here: call was failed so. */
+static bool refusal_say(struct service_offers *offers, struct control_call *call, const char *name)
+{
+	const struct schema_share *share;
+
+	for (unsigned i = 0; (share = offers_schema_shares_at(offers_schema_shares(offers), i));
+	     i++)
+		for (unsigned j = 0; j < share->refusal_cnt; j++) {
+			const struct schema_refusal *refusal = &share->refusals[j];
+
+			if (strcasecmp(refusal->name, name) != 0)
+				continue;
+			schema_fail(call, WEFT_EREFUSED, &refusal->fault);
+			return true;
+		}
+	return false;
+}
+
 void api_show_schema(struct api *api, struct control_call *call,
 		     const struct api_show_schema_in *in, uint64_t now_ns)
 {
@@ -121,7 +149,8 @@ void api_show_schema(struct api *api, struct control_call *call,
 	if (!offers)
 		return;
 	if (!entry_named(offers, in->name, &entry, &is_on)) {
-		(void)api_schema(offers, call, in->name); /* it fails the call */
+		if (!refusal_say(offers, call, in->name))
+			(void)api_schema(offers, call, in->name); /* it fails the call */
 		return;
 	}
 	schema = entry.schema;
@@ -145,16 +174,6 @@ void api_show_schema(struct api *api, struct control_call *call,
 }
 
 /* --- changes --- */
-
-static void schema_fail(struct control_call *call, int err, const struct schema_fault *fault)
-{
-	const char *what = fault->field[0] ? fault->field : "schema";
-
-	if (!fault->field[0] && fault->line)
-		what = varlink_format(control_blocks(call), "line %u", fault->line);
-	control_fail(call, err, what, fault->what[0] ? fault->what : weft_err_text(err),
-		     fault->next[0] ? fault->next : "weft schema test FILE says what is wrong");
-}
 
 /* The text to add; false: call was failed. */
 static bool text_of(struct service_offers *offers, struct control_call *call,
@@ -224,8 +243,9 @@ void api_remove_schema(struct api *api, struct control_call *call,
 	static const struct control_failure_row rows[] = {
 		{WEFT_EABSENT, "no schema has that name",
 		 "weft schema list shows those that are known"},
-		{WEFT_EREFUSED, "it is one of the core, which each node has",
-		 "offers.enabled = no switches all offers off"},
+		{WEFT_EREFUSED, "it is one of the core, or a followed share brings it",
+		 "weft schema list says which; weft schema unfollow SHARE takes those of a share "
+		 "away"},
 		{0, NULL, "try again in some seconds"},
 	};
 	struct service_offers *offers = api_offers(api, call);

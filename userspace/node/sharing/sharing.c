@@ -10,6 +10,7 @@
 #include "community/member_finder.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
+#include "shares/texts/share_texts.h"
 
 struct overlay_seam node_sharing_overlay(struct sharing *sharing)
 {
@@ -76,6 +77,8 @@ void node_sharing_stop(struct sharing *sharing)
 {
 	if (!sharing)
 		return;
+	shares_texts_free(sharing->texts);
+	sharing->texts = NULL;
 	shares_follows_stop(sharing->follows);
 	search_stop(sharing->search);
 	communities_stop(sharing->communities);

@@ -38,6 +38,15 @@ int node_sharing_open(struct node *node, char *what);
 void node_sharing_stop(struct sharing *sharing);
 void node_sharing_free(struct sharing *sharing);
 
+/*
+ * node_sharing_open_schemas when the offers are open, too: schemas of followed shares are read.
+ * node_sharing_read_schemas: that those of a share are wanted has changed. Both take NULL.
+ */
+WEFT_MUST_CHECK
+int node_sharing_open_schemas(struct sharing *sharing);
+void node_sharing_read_schemas(struct sharing *sharing, const uint8_t share_id[static 32],
+			       uint64_t now_ns);
+
 /* node_sharing_turn does what is due; node_sharing_next_ns: when that is next. Both take NULL. */
 void node_sharing_turn(struct sharing *sharing, uint64_t now_ns);
 uint64_t node_sharing_next_ns(const struct sharing *sharing);

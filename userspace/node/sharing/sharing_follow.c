@@ -37,9 +37,8 @@ int node_sharing_open_search(struct sharing *sharing)
 	return search_new(&params, &sharing->search);
 }
 
-static void search_follow(void *ctx, const struct follow *follow)
+static void search_follow(struct sharing *sharing, const struct follow *follow)
 {
-	struct sharing *sharing = ctx;
 	uint64_t now_ns = sharing->node->home->now_ns;
 	int err;
 
@@ -64,6 +63,12 @@ static void search_follow(void *ctx, const struct follow *follow)
 }
 
 /* --- followed shares --- */
+
+static void on_changed(void *ctx, const struct follow *follow)
+{
+	search_follow(ctx, follow);
+	node_sharing_schemas_changed(ctx, follow);
+}
 
 static uint64_t wall_s(void *ctx)
 {
@@ -134,7 +139,7 @@ int node_sharing_open_follows(struct sharing *sharing)
 		.own_key = node_key_public(node->key),
 		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
-		.on_changed = search_follow,
+		.on_changed = on_changed,
 		.on_event = on_follow,
 		.public_next = public_next,
 		.keepers = keepers,

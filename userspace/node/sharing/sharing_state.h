@@ -16,6 +16,7 @@ struct sharing {
 	struct watches *watches; /* of folders that it publishes */
 	struct follows *follows;
 	struct search *search;
+	struct share_texts *texts; /* of schemas; NULL: not yet */
 	struct communities *communities;
 	uint64_t bind_ns; /* when shares are looked through again; UINT64_MAX: never */
 	struct blobs_held held;
@@ -42,6 +43,9 @@ WEFT_MUST_CHECK
 int node_sharing_open_search(struct sharing *sharing);
 WEFT_MUST_CHECK
 int node_sharing_open_follows(struct sharing *sharing);
+
+/* sharing_schemas.c: a followed share came into use, has another revision, or is not used any more. */
+void node_sharing_schemas_changed(struct sharing *sharing, const struct follow *follow);
 
 /* sharing_community.c: node_sharing_bind_soon: what shares say of communities is to be looked through. */
 WEFT_MUST_CHECK
