@@ -103,4 +103,64 @@ def test_the_mesh_is_asked_by_a_form(lab):
         check("10115" in page.text() or "Flat" in page.text(), page.text())
 
 
+def unlock(page, node):
+    page.value(f"document.getElementById('f-token').value = '{token_of(node)}'")
+
+
+def test_a_flat_is_reserved_and_confirmed_by_forms_alone(lab):
+    with browser() as page:
+        between, provider, consumer = start(lab), start(lab, "b"), start(lab, "c")
+        join(provider, between)
+        join(consumer, between)
+        publish(provider)
+
+        def path_here():
+            consumer.weft("offer", "find", "housing", "--mesh")
+            found = consumer.json("offer", "find", "housing")["offers"]
+            return found and f"/offers/housing/{found[0]['offer_id']}"
+
+        path = wait_for(path_here, "the consumer has it")
+        page.open(url_of(consumer) + path)
+        page.fill(units="2", message=EVIL)
+        unlock(page, consumer)
+        page.send("form")
+        check("It is not reserved" in page.text() and "units" in page.text(), page.text())
+        check_eq(page.value("document.getElementById('f-message').value"), EVIL, "what was typed stays")
+        page.fill(units="", hours="169")
+        check_eq(page.value("document.querySelector('form').checkValidity()"), False, "a week at most")
+        page.fill(hours="24")
+        unlock(page, consumer)
+        page.send("form")
+        mine = page.path()
+        check(mine.startswith(path + "/reservations/") and EVIL not in page.text(), page.text())
+        unlock(page, consumer)
+        page.send("form")
+        check("asked" in page.text() and EVIL in page.text(), page.text())
+        wait_for(lambda: provider.json("reservation", "list")["reservations"], "the provider has it")
+        page.open(url_of(provider) + path)
+        check_eq(page.value("document.querySelectorAll('form').length"), 0, "a provider does not reserve its own")
+        page.open(url_of(provider) + page.value("[...document.links].map(a => a.pathname)"
+                                                ".find(path => path.endsWith('/reservations'))"))
+        unlock(page, provider)
+        page.send("form")
+        check(EVIL in page.text(), page.text())
+        page.open(page.value("[...document.links].map(a => a.href).find(at => at.includes('/reservations/'))"))
+        unlock(page, provider)
+        page.send("form")
+        check_eq(page.value("document.scripts.length + document.images.length"), 0, "words of the consumer")
+        page.fill(message="At six.")
+        unlock(page, provider)
+        page.send("form")
+        check("confirmed" in page.text() and "At six." in page.text(), page.text())
+
+        def is_answered():
+            page.open(url_of(consumer) + mine)
+            unlock(page, consumer)
+            page.send("form")
+            return "confirmed" in page.text()
+
+        wait_for(is_answered, "the consumer sees it", pause=1)
+        check("At six." in page.text(), page.text())
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

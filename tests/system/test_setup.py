@@ -136,6 +136,26 @@ def test_a_root_that_can_be_entered_is_begun(lab):
     check(bare.told.exists(), done.stderr)
 
 
+def test_a_browser_is_fetched_once_and_its_lack_is_said(lab):
+    setup = Setup(lab)
+    apt = setup.bin / "apt-get"
+    apt.write_text(f"#!/bin/sh\necho \"$@\" >>{setup.told}\necho 'E: no network here'\nexit 100\n")
+    apt.chmod(0o755)
+    # Without a browser of this machine.
+    setup.env["PATH"] = str(setup.bin)
+    for name in ("bash", "dirname", "awk", "sha256sum", "cut", "mkdir", "flock", "rm", "id", "grep", "env", "basename",
+                 "dpkg-deb", "tar", "mv", "cat", "chmod"):
+        if shutil.which(name):
+            (setup.bin / name).symlink_to(shutil.which(name))
+    where = pathlib.Path(setup.run("--where", "browser").stdout.strip())
+    done = subprocess.run([setup.tools / "setup", "--browser"], env=setup.env, capture_output=True, text=True, check=False)
+    check_eq(done.returncode, 1, done.stderr)
+    check("no network here" in done.stderr.splitlines()[-1] and "skipped" in done.stderr, done.stderr)
+    check(not where.exists() and setup.calls(), "apt was asked, and nothing is left that looks whole")
+    where.mkdir()
+    check_eq((setup.run("--browser").stderr, setup.calls()), ("", []), "what is there is used")
+
+
 def test_without_proc_nothing_is_begun(lab):
     bare = Bare(lab, "exit 0")
     real = shutil.which("unshare")

@@ -133,6 +133,7 @@ programs: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) $(SYSTEM_NEEDS) $(if $(T),,$(BENCH
 
 check: programs
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
+	$(Q)$(if $(call pick,tests/system/test_offer_browser.py),tools/setup --browser || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM)) $(foreach t,$(call pick,$(if $(DISCOVERY),,$(DHT_PART))),'DISCOVERY=dht $(t)')
 

@@ -2,6 +2,7 @@
 """Chromium without a window, driven by the Chrome DevTools Protocol."""
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import tempfile
@@ -9,17 +10,24 @@ import time
 
 from lab import Skip, check
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+SETUP = pathlib.Path(__file__).resolve().parents[3] / "tools" / "setup"
 DEADLINE_S = 30
+
+
+def program_here():
+    """One that is installed, or the one that tools/setup fetched; None: there is neither."""
+    where = subprocess.run([SETUP, "--where", "browser"], capture_output=True, text=True, check=True).stdout.strip()
+    return next(filter(None, map(shutil.which, (*PROGRAMS, f"{where}/chromium"))), None)
 
 
 class Browser:
     """One page. dialogs: texts of alert() and the like, which no page of the gateway may open."""
 
     def __init__(self):
-        program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+        program = program_here()
         if not program:
-            raise Skip("machine: no browser is installed (Debian's package chromium)")
+            raise Skip("machine: there is no browser (tools/setup --browser fetches one)")
         try:
             from websockets.sync.client import connect
         except ImportError as error:
