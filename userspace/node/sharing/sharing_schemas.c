@@ -41,7 +41,8 @@ static void follow_read(struct sharing *sharing, const struct follow *follow, ui
 	memcpy(ask.share_id, follow->share_id, SHARE_ID_LEN);
 	memcpy(ask.manifest_id, follow->revisions[0].manifest_id, sizeof(ask.manifest_id));
 	/* As many may be wanted as offers follow; without memory the next revision is read. */
-	(void)shares_texts_want(sharing->texts, &ask, now_ns);
+	if (shares_texts_want(sharing->texts, &ask, now_ns) < 0)
+		return;
 }
 
 static bool is_wanted(const struct node *node, const uint8_t *share_id)
