@@ -28,9 +28,9 @@ ANSWER_S = 70
 MARKER = "moonlight-sonata-at-half-past-nine"
 
 
-def start(lab):
+def start(lab, more=""):
     """Each of n2 and n3 knows n1 alone: without services no node looks for others."""
-    config = f"{fabric.QUIET}[service]\nenabled = no\n"
+    config = f"{fabric.QUIET}[service]\nenabled = no\n{more}"
     nodes = [lab.daemon(f"n{number}", netns=netns, listen=["0.0.0.0:7000"], config=config).start()
              for number, netns in enumerate(lab.bridge(3), 1)]
     for daemon in nodes[1:]:
@@ -128,13 +128,22 @@ def memory_has(daemon, text):
     return False
 
 
+def events_of(daemon):
+    """The events since the start, which are all there when the watch begins."""
+    watch = daemon.weft_popen("event", "watch", "--since", "1", "--json")
+    time.sleep(1)
+    watch.kill()
+    return watch.communicate()[0]
+
+
 def test_a_flat_is_found_reserved_and_confirmed_and_no_node_between_reads_it(lab):
     n1, n2, n3, offer, mine = story(lab, FLAT, ("max_rent=900", "plz_prefix=101"))
     check(memory_has(n2, MARKER), "the provider has the text in its memory")
     check(memory_has(n3, MARKER), "and the consumer")
     check(not memory_has(n1, MARKER), "the relay never had it")
-    for text in (n1.log_text(), n1.weft("event", "list").stdout):
+    for text in (n1.log_text(), events_of(n1)):
         check(MARKER not in text and mine not in text, "nor has it the name of the reservation")
+    check(mine in events_of(n2), "which the events of the provider have")
     # Either side cancels; here the consumer.
     decide(n3, "cancel", mine)
     wait_for(lambda: state(n2, mine) == "cancelled", "n2 hears", timeout=SPREAD_S)
@@ -166,6 +175,17 @@ def test_a_provider_that_is_away_finds_the_reservation_when_it_is_back(lab):
     wait_for(lambda: state(n2, mine) == "asked", "it was kept for n2", timeout=ANSWER_S)
     rows = n2.json("reservation", "list")["reservations"]
     check_eq([row["message"] for row in rows], ["while you were away"], "once")
+
+
+def test_a_neighbour_that_keeps_no_deposits_is_no_box(lab):
+    n1, n2, n3 = start(lab, "[deposits]\nenabled = no\n")
+    offer = publish(n2, FLAT)
+    found_at(n3, offer)
+    for at, why in ((("--reply-at", node_id(n1)), "keeps no deposits"),
+                    ((), "no neighbour but the provider keeps answers")):
+        done = n3.weft("offer", "reserve", offer, *at)
+        check(done.returncode != OK and why in done.stderr, done.stderr)
+    check_eq(n2.json("reservation", "list")["reservations"], [], "none is asked for")
 
 
 def test_a_consumer_that_was_away_finds_the_answer(lab):

@@ -167,6 +167,16 @@ static bool store_choose(struct service_offers *offers, const uint8_t *provider_
 	return seen_cnt > 0 || has_bringer;
 }
 
+/* What a neighbour says of itself; of a node without a session nothing is known. */
+static bool keeps_nothing(const struct service_offers *offers, const uint8_t *key)
+{
+	const struct service_offers_params *params = &offers->params;
+	struct mesh_neighbour neighbour;
+
+	return params->neighbours->find(params->mesh.mesh, key, &neighbour) &&
+	       neighbour.is_connected && !(neighbour.caps & MESH_CAP_STORE);
+}
+
 static int store_of(struct service_offers *offers, const struct offer_reserve_ask *ask,
 		    const struct reservation_offer *offer, uint8_t out_key[static MESH_KEY_LEN],
 		    struct schema_fault *fault)
@@ -191,6 +201,10 @@ static int store_of(struct service_offers *offers, const struct offer_reserve_as
 		return fault_of(fault, WEFT_EREFUSED,
 				"the provider would learn which node asks by that box",
 				"name a third node that keeps answers");
+	if (keeps_nothing(offers, ask->store))
+		return fault_of(fault, WEFT_EREFUSED,
+				"the node that is to keep the answer keeps no deposits",
+				"name another one, or none, and a neighbour is chosen");
 	memcpy(out_key, ask->store, MESH_KEY_LEN);
 	return 0;
 }
@@ -216,9 +230,9 @@ static int make_failed(int err, struct schema_fault *fault)
 {
 	switch (err) {
 	case WEFT_ETOOLARGE:
-		return fault_of(fault, err,
-				"the message is longer than 2,000 bytes, or the offer has not so "
-				"many units",
+		return fault_of(fault, err, "the message is longer than 2,000 bytes", "shorten it");
+	case WEFT_ETOOSMALL:
+		return fault_of(fault, WEFT_EREFUSED, "the offer has not so many units",
 				"weft offer show says how many units it has");
 	case WEFT_EREFUSED:
 		return fault_of(fault, err,

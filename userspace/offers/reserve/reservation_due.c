@@ -43,11 +43,14 @@ static uint64_t send_step_ns(const struct reservation *row)
 
 static uint64_t pull_step_ns(const struct reservation *row)
 {
-	if (row->record.state != RESERVATION_ASKED && !reservation_is_untaken(row))
-		return 600 * NS_PER_S;
-	if (row->pull_cnt < 5)
+	/* A confirmed one waits for nothing, but the provider may take it back. */
+	bool waits = row->record.state == RESERVATION_ASKED || reservation_is_untaken(row);
+
+	if (waits && row->pull_cnt < 5)
 		return PULL_FIRST_NS << row->pull_cnt;
-	return row->pull_cnt < PULL_OFTEN_CNT ? 60 * NS_PER_S : 300 * NS_PER_S;
+	if (row->pull_cnt < PULL_OFTEN_CNT)
+		return 60 * NS_PER_S;
+	return (waits ? 300 : 600) * NS_PER_S;
 }
 
 /* An answer may still come, or a Cancel of what was confirmed, or the answer to one. */

@@ -69,8 +69,8 @@ struct spoken {
 };
 
 /*
- * A Reserve or a Cancel, into message; 0: it cannot be made. It starts with a hop count of 1, as one
- * that was sent on: the first neighbour does not learn whether it began here.
+ * A Reserve or a Cancel, into message; 0: it cannot be made. It starts with a hop count of 0 or
+ * 1, at random: one that sees 1 does not learn whether it began here.
  */
 static size_t message_make(const struct reservations *reservations,
 			   const struct reservation_record *record, const struct spoken *spoken,
@@ -184,8 +184,10 @@ static int made_room(struct reservations *reservations, const struct reservation
 {
 	uint8_t key[REQUEST_QUOTA_KEY_LEN] = {0};
 
-	if (ask->text_len > RESERVATION_TEXT_LEN_MAX || ask->units > ask->offer->units)
+	if (ask->text_len > RESERVATION_TEXT_LEN_MAX)
 		return WEFT_ETOOLARGE;
+	if (ask->units > ask->offer->units)
+		return WEFT_ETOOSMALL;
 	if (reservations->made_cnt == RESERVATIONS_MADE_MAX && !made_over(reservations))
 		return WEFT_EFULL;
 	weft_store_le32(key, ask->name->service);

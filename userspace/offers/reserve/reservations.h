@@ -204,7 +204,8 @@ struct reservation_ask {
 /*
  * offers_reservations_make asks the provider of an offer for units of it. Returns 0, or:
  *   WEFT_EMALFORMED the key of the offer agrees on nothing
- *   WEFT_ETOOLARGE  the text is too long, or more units are asked for than there are
+ *   WEFT_ETOOLARGE  the text is too long
+ *   WEFT_ETOOSMALL  the offer has not so many units
  *   WEFT_EREFUSED   as many of the service as may be were made in this minute
  *   WEFT_EFULL      as many as may be are open
  *   WEFT_EBUSY      the disk does not keep up

@@ -69,6 +69,22 @@ static void test_either_side_cancels_and_the_units_are_free_again(void)
 	rig_end();
 }
 
+/* A consumer with a confirmed reservation waits for nothing, and looks all the same. */
+static void test_a_consumer_hears_within_a_minute_that_a_confirmed_one_was_taken_back(void)
+{
+	rig_begin();
+	CHECK_EQ(rig_ask(2, 1, NULL, id), 0);
+	rig_pass(1);
+	CHECK_EQ(rig_decide(&rig.provider, id, RESERVATION_CONFIRM, NULL), 0);
+	rig_pass(10);
+	CHECK_EQ(rig_state(&rig.consumer, id), RESERVATION_CONFIRMED);
+	rig_pass(600);
+	CHECK_EQ(rig_decide(&rig.provider, id, RESERVATION_CANCEL, NULL), 0);
+	rig_pass(61);
+	CHECK_EQ(rig_state(&rig.consumer, id), RESERVATION_CANCELLED);
+	rig_end();
+}
+
 static void test_the_consumer_learns_of_it_days_later_and_after_a_restart(void)
 {
 	rig_begin();
@@ -97,7 +113,7 @@ static void test_no_unit_is_confirmed_twice(void)
 	rig_begin();
 	CHECK_EQ(rig_ask(2, 2, NULL, id), 0);
 	CHECK_EQ(rig_ask(2, 2, NULL, other_id), 0);
-	CHECK_EQ(rig_ask(2, 4, NULL, other_id), WEFT_ETOOLARGE); /* it has three */
+	CHECK_EQ(rig_ask(2, 4, NULL, other_id), WEFT_ETOOSMALL); /* it has three */
 	rig_pass(1);
 	CHECK_EQ(rig_decide(&rig.provider, id, RESERVATION_CONFIRM, NULL), 0);
 	/* The first one counts before it is durable. */
@@ -523,6 +539,7 @@ int main(void)
 	RUN(test_a_reservation_is_asked_for_and_confirmed_with_words_of_both);
 	RUN(test_a_refused_one_is_over_on_both_sides);
 	RUN(test_either_side_cancels_and_the_units_are_free_again);
+	RUN(test_a_consumer_hears_within_a_minute_that_a_confirmed_one_was_taken_back);
 	RUN(test_the_consumer_learns_of_it_days_later_and_after_a_restart);
 	RUN(test_no_unit_is_confirmed_twice);
 	RUN(test_units_hold_in_any_order_of_words_and_crashes);
