@@ -47,8 +47,8 @@ struct weft_service_offer {
 typedef void (*weft_service_offer_fn)(void *arg, const struct weft_service_offer *offer,
 				      const struct weft_error *error);
 struct weft_service_find {
-	const char *schema;
-	const char *const *filters; /* FILTER=VALUE */
+	const char *schema;	    /* or up to four, with commas: "fapp,tutor" */
+	const char *const *filters; /* FILTER=VALUE, or SCHEMA.FILTER=VALUE */
 	size_t filter_cnt;
 	unsigned limit; /* of those found, the newest first; 0: 20 */
 	bool asks_mesh; /* the nodes around are asked first, for two seconds */

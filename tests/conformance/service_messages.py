@@ -173,9 +173,12 @@ def query(name, token, parts, results, **more):
     v = {"name": name} | head("query", full_cover=False, ttl_hours=1, **more)
     is_any = v["service"] == ANY
     filters = [[service, each] for service, each in parts] if is_any else parts[0][1]
-    return finished(v | {"query": {"token": token.hex(), "results": results,
-                                   "parts": [[service, canonical(each).hex()] for service, each in parts]},
-                         "payload": canonical({0: token, 1: filters, 2: results}).hex()})
+    said = {"token": token.hex(), "results": results,
+            "parts": [[service, canonical(each).hex()] for service, each in parts]}
+    # What the first relay makes of it: a query for each service.
+    if is_any:
+        said["expanded"] = [query(name, token, [part], results, **more | {"service": part[0]})["hex"] for part in parts]
+    return finished(v | {"query": said, "payload": canonical({0: token, 1: filters, 2: results}).hex()})
 
 
 def response(name, token, entries, has_more=False, endorsements=(), **more):
@@ -194,6 +197,7 @@ def response(name, token, entries, has_more=False, endorsements=(), **more):
 def queries():
     yield query("housing", TOKEN, [(2, {2: 900, 4: "101"})], 20)
     yield query("all of a service", TOKEN, [(0x80000001, {})], 100, service=0x80000001, hop_cnt=1, version=0)
+    yield query("psychotherapy or lessons", TOKEN, [(1, {4: "101"}), (4, {7: "101"})], 20, service=ANY, version=0)
     yield query("four services", TOKEN, [(1, {}), (2, {2: 900}), (3, {23: [0, "x"]}), (0xffffffff, {1: {}})], 1,
                 service=ANY)
 
@@ -203,7 +207,7 @@ def responses():
     rent = list(updates())[0]
     yield response("nothing", TOKEN, [])
     yield response("one of each", TOKEN, [[flat, rent], [other]])
-    yield response("more of several services", TOKEN, [[other]], True, [b"\xa0", bytes(512)], service=ANY)
+    yield response("more than there is room for", TOKEN, [[other]], True, [b"\xa0", bytes(512)])
 
 
 # --- reservations ---
@@ -393,8 +397,7 @@ def random_response(dice):
         if dice.randrange(2):
             entries[-1].append(offer("random", "update", {"sequence": 2, "base": 1}, {}, seed=own))
     return response("random", dice.randbytes(16), entries, dice.choice([True, False]),
-                    [dice.randbytes(dice.randrange(1, 200)) for _ in range(dice.choice([0, 0, 1, 30]))],
-                    service=dice.choice([2, ANY]))
+                    [dice.randbytes(dice.randrange(1, 200)) for _ in range(dice.choice([0, 0, 1, 30]))])
 
 
 def random_reservation(dice, kind):

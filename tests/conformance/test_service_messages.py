@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -187,9 +188,29 @@ def test_the_seed_form_leaves_ttl_and_time_open(lab):
             check(made.verifies(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:], public), f"byte {at}")
 
 
-def test_the_page_shows_the_published_announce(lab):
+def test_the_page_shows_the_published_announce_and_a_query_for_two_services(lab):
     page = "".join(pathlib.Path("docs/wire/offers.md").read_text().split())
     check(PUBLISHED["announce", "housing"] in page, "the example of docs/wire/offers.md")
+    two = next(v for v in vectors("query") if v["name"] == "psychotherapy or lessons")
+    for hex_text in (two["hex"], *two["query"]["expanded"]):
+        check(hex_text in page, "the query for two services, and those that it becomes")
+
+
+def test_a_query_for_several_services_has_each_once_and_becomes_one_of_each(lab):
+    for v in vectors("query"):
+        if v["service"] != made.ANY:
+            continue
+        payload = made.cbor2.loads(bytes.fromhex(v["payload"]))
+        services = [service for service, _ in payload[1]]
+        check(1 <= len(services) <= 4 and services == sorted(set(services)) and made.ANY not in services, services)
+        check_eq(len(v["query"]["expanded"]), len(services), v["name"])
+        for (service, filters), text in zip(payload[1], v["query"]["expanded"]):
+            data = bytes.fromhex(text)
+            head = struct.unpack("<IBBH16s64sBBHQ", data[:100])
+            check_eq((head[0], head[1], head[3]), (service, 2, len(data) - 100), v["name"])
+            check_eq(made.cbor2.loads(data[100:]), {0: payload[0], 1: filters, 2: payload[2]}, v["name"])
+            check_eq((head[2], *head[4:]), (v["version"], bytes(16), bytes(64), v["hop_cnt"], v["hop_max"],
+                                            v["ttl_hours"], v["timestamp_s"]), "the rest of the header")
 
 
 def test_the_program_writes_random_messages_the_same(lab):

@@ -9,6 +9,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static uint8_t out[SERVICE_MESSAGE_PAYLOAD_MAX];
 
+/* Each part is a query by itself, no longer than the whole was. */
+static void check_parts(const struct service_message *msg, const struct service_query *query)
+{
+	static uint8_t part[SERVICE_QUERY_MESSAGE_LEN_MAX];
+	struct service_message alone;
+	struct service_query again;
+
+	for (unsigned i = 0; i < query->part_cnt; i++) {
+		size_t len = offers_query_part_write(msg, query, i, part);
+
+		if (len > SERVICE_MESSAGE_HEAD_LEN + msg->payload_len ||
+		    offers_message_parse(part, len, &alone) < 0 ||
+		    offers_query_parse(&alone, &again) < 0 ||
+		    alone.service != query->parts[i].service ||
+		    again.parts[0].filters_len != query->parts[i].filters_len ||
+		    memcmp(again.parts[0].filters, query->parts[i].filters,
+			   again.parts[0].filters_len) != 0 ||
+		    memcmp(again.token, query->token, SERVICE_QUERY_TOKEN_LEN) != 0)
+			abort();
+	}
+}
+
 static void check_query(struct service_message msg)
 {
 	struct writer w = writer_of(out, sizeof(out));
@@ -19,6 +41,8 @@ static void check_query(struct service_message msg)
 	if (query.part_cnt < 1 || query.part_cnt > SERVICE_QUERY_PARTS_MAX ||
 	    query.result_max < 1 || query.result_max > SERVICE_QUERY_RESULTS_MAX)
 		abort();
+	if (msg.service == OFFERS_ANY_SERVICE)
+		check_parts(&msg, &query);
 	offers_query_write(&w, msg.service, &query);
 	msg.payload = out;
 	msg.payload_len = writer_len(&w);

@@ -207,6 +207,10 @@ def test_completion_offers_schemas_fields_and_filters_that_the_daemon_knows(lab)
     check_eq(offered("offer", "find", "housing", "max_rent", "="), [], "its value is the user's")
     check_eq(offered("offer", "find", "housing", "--wa"), ["--watch"], "an option")
     check_eq(offered("offer", "find", "castles", ""), [], "none")
+    check_eq(offered("offer", "find", "housing,fa"), ["housing,fapp"], "another schema")
+    check_eq(offered("offer", "find", "fapp,housing", "plz"), ["plz_prefix="], "a filter of both")
+    check_eq(offered("offer", "find", "fapp,housing", "max_r"), [], "none of housing alone")
+    check_eq(offered("offer", "find", "fapp,housing", "housing.max_r"), ["housing.max_rent="], "but by its name")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

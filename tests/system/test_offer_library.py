@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 		.value_cnt = (size_t)argc - 1, .units = 3, .hours = 2, .timeout_ms = 5000};
 	char id[WEFT_SERVICE_OFFER_ID_CAP];
 	unsigned units = 0;
-	struct weft_service_find find = {.schema = "housing", .asks_mesh = true, .timeout_ms = 5000, .fn = count,
+	struct weft_service_find find = {.schema = "housing,fapp", .asks_mesh = true, .timeout_ms = 5000, .fn = count,
 		.arg = &units};
 	struct weft_client *client = NULL;
 	struct weft_error error;

@@ -128,17 +128,9 @@ const struct found_offer *offers_read(struct service_offers *offers, const struc
 
 /* --- shown --- */
 
-struct showing {
-	struct service_offers *offers;
-	const struct schema *schema; /* NULL: of any */
-	found_offer_fn fn;
-	void *arg;
-	bool is_shown;
-};
-
-static bool on_view(void *arg, const struct offer_view *view)
+bool offers_view_give(void *arg, const struct offer_view *view)
 {
-	struct showing *showing = arg;
+	struct offer_showing *showing = arg;
 	const struct found_offer *offer = offers_read(showing->offers, view);
 
 	if (!offer || (showing->schema && offer->schema != showing->schema))
@@ -150,12 +142,12 @@ static bool on_view(void *arg, const struct offer_view *view)
 
 int offers_show(struct service_offers *offers, const char *name, found_offer_fn fn, void *arg)
 {
-	struct showing showing = {.offers = offers, .fn = fn, .arg = arg};
+	struct offer_showing showing = {.offers = offers, .fn = fn, .arg = arg};
 	struct offer_name found;
 	int err = name_find(offers, name, false, &found);
 
 	if (err == 0)
-		err = offers_store_get(offers->store, &found, on_view, &showing);
+		err = offers_store_get(offers->store, &found, offers_view_give, &showing);
 	if (err == 0 && !showing.is_shown)
 		return WEFT_EUNKNOWN;
 	return err;
@@ -164,32 +156,35 @@ int offers_show(struct service_offers *offers, const char *name, found_offer_fn 
 int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
 		    void *arg)
 {
-	struct showing showing = {.offers = offers, .schema = schema, .fn = fn, .arg = arg};
+	struct offer_showing showing = {.offers = offers, .schema = schema, .fn = fn, .arg = arg};
 
-	return offers_store_each(offers->store, true, on_view, &showing);
+	return offers_store_each(offers->store, true, offers_view_give, &showing);
 }
 
-static uint8_t level_wanted(const struct offer_page_ask *ask)
+uint8_t offers_level_wanted(const struct offer_page_ask *ask, const struct schema *schema)
 {
-	return ask->has_level ? ask->level : ask->schema->min_verification;
+	return ask->has_level ? ask->level : schema->min_verification;
 }
 
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result)
 {
-	struct showing showing = {
-		.offers = offers, .schema = ask->schema, .fn = ask->fn, .arg = ask->arg};
+	const struct offer_wanted *wanted = &ask->wanted[0];
+	struct offer_showing showing = {
+		.offers = offers, .schema = wanted->schema, .fn = ask->fn, .arg = ask->arg};
 	const struct offer_search search = {
-		.schema = ask->schema,
-		.query = ask->query,
+		.schema = wanted->schema,
+		.query = wanted->query,
 		.before = ask->before,
 		.page_max = ask->page_max,
 		.now_s = offers->params.wall_s(offers->params.ctx),
-		.level_min = level_wanted(ask),
-		.fn = on_view,
+		.level_min = offers_level_wanted(ask, wanted->schema),
+		.fn = offers_view_give,
 		.arg = &showing,
 	};
 
+	if (ask->wanted_cnt > 1)
+		return offers_find_several(offers, ask, out_result);
 	return offers_store_search(offers->store, &search, out_result);
 }
 
@@ -201,18 +196,22 @@ static bool on_left_out(void *arg, const struct offer_view *view)
 
 unsigned offers_left_out(struct service_offers *offers, const struct offer_page_ask *ask)
 {
-	const struct offer_search search = {
-		.schema = ask->schema,
-		.query = ask->query,
+	struct offer_search search = {
 		.before = OFFER_NEWEST,
 		.page_max = OFFERS_LEFT_OUT_MAX,
+		.visit_max = OFFER_VISITS_MAX / ask->wanted_cnt,
 		.now_s = offers->params.wall_s(offers->params.ctx),
-		.level_end = level_wanted(ask),
 		.fn = on_left_out,
 	};
 	struct offer_search_result result;
+	unsigned cnt = 0;
 
-	if (search.level_end == 0 || offers_store_search(offers->store, &search, &result) < 0)
-		return 0;
-	return result.cnt;
+	for (unsigned i = 0; i < ask->wanted_cnt; i++) {
+		search.schema = ask->wanted[i].schema;
+		search.query = ask->wanted[i].query;
+		search.level_end = offers_level_wanted(ask, search.schema);
+		if (search.level_end && offers_store_search(offers->store, &search, &result) == 0)
+			cnt += result.cnt;
+	}
+	return cnt < OFFERS_LEFT_OUT_MAX ? cnt : OFFERS_LEFT_OUT_MAX;
 }

@@ -146,7 +146,7 @@ struct answering {
 	const struct spread_message *query;
 	const uint8_t *token;
 	size_t collected_len; /* in offers->fields */
-	unsigned result_left, visit_max, message_cnt;
+	unsigned result_left, message_cnt;
 	bool has_more;
 };
 
@@ -232,50 +232,45 @@ static bool page_answer(struct answering *answering, struct offer_search *search
 	return answering->result_left > 0;
 }
 
-/* One of the services that are asked for. */
-static void part_answer(struct answering *answering, const struct service_query_part *part)
+/* Verified ones first. The asker judges by its own trust. */
+static void levels_answer(struct answering *answering, struct offer_search *search)
 {
-	struct service_offers *offers = answering->offers;
-	struct offer_search search = {
-		.schema = offers_schema_registry_lookup(offers->registry, part->service, NULL, 0),
-		.query = &offers->query,
-		.before = OFFER_NEWEST,
-		.visit_max = answering->visit_max,
-		.now_s = offers->params.wall_s(offers->params.ctx),
-		.fn = on_match,
-		.arg = answering,
-	};
-	struct schema_fault fault;
-
-	if (!search.schema ||
-	    offers_schema_query_read(search.schema, part->filters, part->filters_len,
-				     &offers->query, &fault) < 0)
-		return;
-	/* Verified ones first. The asker judges by its own trust. */
-	if (search.schema->min_verification > 0) {
-		search.visit_max /= 2;
-		search.level_min = search.schema->min_verification;
-		if (!page_answer(answering, &search))
+	if (search->schema->min_verification > 0) {
+		search->visit_max /= 2;
+		search->level_min = search->schema->min_verification;
+		if (!page_answer(answering, search))
 			return;
-		search.level_end = search.level_min;
-		search.level_min = 0;
+		search->level_end = search->level_min;
+		search->level_min = 0;
 	}
-	(void)page_answer(answering, &search);
+	(void)page_answer(answering, search);
 }
 
 void offers_answer(void *ctx, const struct spread_message *message, const uint8_t *token)
 {
 	struct service_offers *offers = ctx;
 	struct answering answering = {.offers = offers, .query = message, .token = token};
+	struct offer_search search = {
+		.schema = offers_schema_registry_lookup(offers->registry, message->parsed->service,
+							NULL, 0),
+		.query = &offers->query,
+		.before = OFFER_NEWEST,
+		.visit_max = ANSWER_VISITS_MAX,
+		.now_s = offers->params.wall_s(offers->params.ctx),
+		.fn = on_match,
+		.arg = &answering,
+	};
 	struct service_query query;
+	struct schema_fault fault;
 
-	if (offers_query_parse(message->parsed, &query) < 0)
+	/* The spread gives one of one service. */
+	if (!search.schema || offers_query_parse(message->parsed, &query) < 0 ||
+	    offers_schema_query_read(search.schema, query.parts[0].filters,
+				     query.parts[0].filters_len, &offers->query, &fault) < 0)
 		return;
 	offers_response_init(&offers->response, token);
 	answering.result_left = query.result_max;
-	answering.visit_max = ANSWER_VISITS_MAX / query.part_cnt;
-	for (unsigned i = 0; i < query.part_cnt && answering.result_left; i++)
-		part_answer(&answering, &query.parts[i]);
+	levels_answer(&answering, &search);
 	offers->response.has_more = answering.has_more;
 	if (answering.collected_len)
 		response_send(&answering);
@@ -318,19 +313,38 @@ void offers_hear(void *ctx, const struct spread_message *message,
 	}
 }
 
-int offers_ask(struct service_offers *offers, const struct schema *schema,
-	       const struct schema_query *query, uint64_t now_ns)
+/* One map of filters behind the other, in buf; false: they are longer than a query. */
+static bool parts_write(const struct offer_wanted *wanted, unsigned cnt,
+			uint8_t buf[static SERVICE_QUERY_LEN_MAX], struct service_query *ask)
+{
+	struct writer w = writer_of(buf, SERVICE_QUERY_LEN_MAX);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		unsigned at = ask->part_cnt++;
+		struct service_query_part part = {.service = wanted[i].schema->id,
+						  .filters = buf + writer_len(&w)};
+
+		offers_schema_query_write(wanted[i].schema, wanted[i].query, &w);
+		part.filters_len = (size_t)(buf + writer_len(&w) - part.filters);
+		/* By ascending services. */
+		for (; at > 0 && ask->parts[at - 1].service > part.service; at--)
+			ask->parts[at] = ask->parts[at - 1];
+		ask->parts[at] = part;
+	}
+	return !w.bad;
+}
+
+int offers_ask(struct service_offers *offers, const struct offer_wanted *wanted, unsigned cnt,
+	       uint64_t now_ns)
 {
 	uint8_t filters[SERVICE_QUERY_LEN_MAX], token[SERVICE_QUERY_TOKEN_LEN];
-	struct writer f = writer_of(filters, sizeof(filters));
 	struct writer p = writer_of(offers->payload, sizeof(offers->payload));
 	struct writer w = writer_of(offers->made, sizeof(offers->made));
-	struct service_query ask = {
-		.token = token, .part_cnt = 1, .result_max = SERVICE_QUERY_RESULTS_MAX};
+	struct service_query ask = {.token = token, .result_max = SERVICE_QUERY_RESULTS_MAX};
 	struct service_message message = {
-		.service = schema->id,
+		.service = cnt > 1 ? OFFERS_ANY_SERVICE : wanted[0].schema->id,
 		.type = SERVICE_MESSAGE_QUERY,
-		.version = schema->version,
+		.version = cnt > 1 ? 0 : wanted[0].schema->version,
 		/* A relay sends on 1 and more: one that sees 1 does not know whether it began here. */
 		.hop_cnt = offers->params.config.spread.hops_max > 1
 				   ? (uint8_t)random_below(offers->params.random, 2)
@@ -342,14 +356,13 @@ int offers_ask(struct service_offers *offers, const struct schema *schema,
 
 	offers->hear_left = HEAR_MAX;
 	random_fill(offers->params.random, token, sizeof(token));
-	offers_schema_query_write(schema, query, &f);
-	ask.parts[0] = (struct service_query_part){
-		.service = schema->id, .filters = filters, .filters_len = writer_len(&f)};
-	offers_query_write(&p, schema->id, &ask);
+	if (!parts_write(wanted, cnt, filters, &ask))
+		return WEFT_ETOOLARGE;
+	offers_query_write(&p, message.service, &ask);
 	message.payload = offers->payload;
 	message.payload_len = writer_len(&p);
 	offers_message_write(&w, &message);
-	if (f.bad || p.bad || w.bad || message.payload_len > SERVICE_QUERY_LEN_MAX)
+	if (p.bad || w.bad || message.payload_len > SERVICE_QUERY_LEN_MAX)
 		return WEFT_ETOOLARGE;
 	return offers_spread_query(offers->spread, offers->made, writer_len(&w), now_ns);
 }

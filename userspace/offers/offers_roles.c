@@ -102,7 +102,6 @@ static bool is_endorsed(const struct service_offers *offers, uint32_t service, c
 	return offers_endorse_level(offers->book, service, address) > 0;
 }
 
-/* A query of several services goes to any neighbours. */
 enum spread_rank offers_rank(void *ctx, uint32_t service, const uint8_t *peer)
 {
 	const struct service_offers *offers = ctx;
@@ -110,7 +109,7 @@ enum spread_rank offers_rank(void *ctx, uint32_t service, const uint8_t *peer)
 	if (offers->params.config.relays_use == OFFERS_RELAYS_ENDORSED &&
 	    !is_endorsed(offers, service, peer))
 		return SPREAD_RANK_NEVER;
-	if (service == OFFERS_ANY_SERVICE || !offers->relays)
+	if (!offers->relays)
 		return SPREAD_RANK_USUAL;
 	switch (offers_relays_of(offers->relays, peer, service)) {
 	case RELAYS_YES:

@@ -17,9 +17,11 @@
 struct offer_watch {
 	struct offer_watch *next;
 	struct service_offers *offers;
-	const struct schema *schema;
-	struct schema_query query; /* its texts are words' */
-	char **words;		   /* ends with NULL; one block of memory */
+	unsigned cnt; /* of schemas, and of their queries */
+	const struct schema *schemas[OFFERS_WANTED_MAX];
+	struct schema_query *queries; /* their texts are words' */
+	char **words;	 /* the schemas' names, then FILTER=VALUE, then NULL; one block of memory */
+	size_t word_cnt; /* without the names */
 	bool has_level;
 	uint8_t level; /* that it wants; without has_level, the schema's */
 	uint64_t account;
@@ -33,38 +35,52 @@ struct offer_watch {
 
 /* --- one --- */
 
-static char **words_copy(const char *const *words, size_t cnt)
+static char **words_copy(const struct offer_words *words)
 {
-	size_t len = (cnt + 1) * sizeof(char *);
+	size_t len = (words->word_cnt + 2) * sizeof(char *) + strlen(words->names) + 1;
 	char **copy, *at;
 
-	for (size_t i = 0; i < cnt; i++)
-		len += strlen(words[i]) + 1;
+	for (size_t i = 0; i < words->word_cnt; i++)
+		len += strlen(words->words[i]) + 1;
 	copy = calloc(1, len);
-	at = copy ? (char *)(copy + cnt + 1) : NULL;
-	for (size_t i = 0; copy && i < cnt; i++) {
-		copy[i] = strcpy(at, words[i]);
-		at += strlen(words[i]) + 1;
+	at = copy ? (char *)(copy + words->word_cnt + 2) : NULL;
+	for (size_t i = 0; copy && i <= words->word_cnt; i++) {
+		const char *word = i ? words->words[i - 1] : words->names;
+
+		copy[i] = strcpy(at, word);
+		at += strlen(word) + 1;
 	}
 	return copy;
 }
 
-static int query_read(struct offer_watch *watch, const struct schema *schema,
+/* queries_read: of the schemas as they are now. */
+static int queries_read(struct offer_watch *watch, struct schema_fault *fault)
+{
+	const struct offer_words words = {watch->words[0], (const char *const *)watch->words + 1,
+					  watch->word_cnt};
+
+	return offers_choose_words(watch->schemas, watch->queries, watch->cnt, &words, fault);
+}
+
+static int watch_read(struct offer_watch *watch, const struct offer_words *words,
 		      struct schema_fault *fault)
 {
-	offers_schema_query_init(&watch->query);
-	watch->schema = schema;
-	for (char **word = watch->words; *word; word++) {
-		int err = offers_schema_query_from_text(schema, *word, &watch->query, fault);
+	int cnt = offers_choose_schemas(watch->offers, words->names, watch->schemas, fault);
 
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	if (cnt < 0)
+		return cnt;
+	watch->cnt = (unsigned)cnt;
+	watch->word_cnt = words->word_cnt;
+	watch->words = words_copy(words);
+	watch->queries = calloc(watch->cnt, sizeof(watch->queries[0]));
+	if (!watch->words || !watch->queries)
+		return -ENOMEM;
+	return queries_read(watch, fault);
 }
 
 static void watch_free(struct offer_watch *watch)
 {
+	free(watch->queries);
 	free(watch->words);
 	free(watch);
 }
@@ -98,8 +114,7 @@ int offers_watch(struct service_offers *offers, const struct offer_watch_ask *as
 	watch->fn = ask->fn;
 	watch->ended = ask->ended;
 	watch->arg = ask->arg;
-	watch->words = words_copy(ask->words, ask->word_cnt);
-	err = watch->words ? query_read(watch, ask->schema, fault) : -ENOMEM;
+	err = watch_read(watch, &ask->words, fault);
 	if (err < 0) {
 		watch_free(watch);
 		return err;
@@ -137,6 +152,16 @@ void offers_unwatch(struct offer_watch *watch)
 	watches_sweep(watch->offers);
 }
 
+/* Where schema is in watch; its cnt: it is not watched. */
+static unsigned schema_at(const struct offer_watch *watch, const struct schema *schema)
+{
+	unsigned i = 0;
+
+	while (i < watch->cnt && watch->schemas[i] != schema)
+		i++;
+	return i;
+}
+
 void offers_watches_change(struct service_offers *offers, const struct schema *before,
 			   const struct schema *after)
 {
@@ -144,10 +169,13 @@ void offers_watches_change(struct service_offers *offers, const struct schema *b
 
 	offers->watch_walks++;
 	for (struct offer_watch *watch = offers->watches; watch; watch = watch->next) {
-		if (watch->is_over || watch->schema != before)
+		unsigned at = schema_at(watch, before);
+
+		if (watch->is_over || at == watch->cnt)
 			continue;
 		/* A later version has the filters of the former. */
-		if (after && query_read(watch, after, &fault) == 0)
+		watch->schemas[at] = after;
+		if (after && queries_read(watch, &fault) == 0)
 			continue;
 		watch->is_over = true;
 		watch->ended(watch->arg);
@@ -192,12 +220,14 @@ static bool on_stored(void *arg, const struct offer_view *view)
 	const struct found_offer *offer = offers_read(offers, view);
 
 	offers->watch_walks++;
-	for (struct offer_watch *watch = offers->watches; offer && watch; watch = watch->next)
-		if (!watch->is_over && watch->schema == offer->schema &&
-		    is_level_met(watch, offer) &&
-		    offers_schema_match(offer->schema, offer->record, &watch->query) &&
+	for (struct offer_watch *watch = offers->watches; offer && watch; watch = watch->next) {
+		unsigned at = schema_at(watch, offer->schema);
+
+		if (!watch->is_over && at < watch->cnt && is_level_met(watch, offer) &&
+		    offers_schema_match(offer->schema, offer->record, &watch->queries[at]) &&
 		    given_add(watch, offer))
 			watch->fn(watch->arg, offer);
+	}
 	offers->watch_walks--;
 	return false;
 }
@@ -205,8 +235,9 @@ static bool on_stored(void *arg, const struct offer_view *view)
 static bool is_watched(const struct service_offers *offers, uint32_t service)
 {
 	for (const struct offer_watch *at = offers->watches; at; at = at->next)
-		if (!at->is_over && at->schema->id == service)
-			return true;
+		for (unsigned i = 0; !at->is_over && i < at->cnt; i++)
+			if (at->schemas[i]->id == service)
+				return true;
 	return false;
 }
 

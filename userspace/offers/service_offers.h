@@ -31,6 +31,7 @@ struct timer_wheel;
  *	spread -> query -> store -> response			offers_heard.c
  *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
+ *	finds in several services				offers_several.c
  *	stored -> watches					offers_watch.c
  *	reserve -> reservations -> spread, boxes		offers_reserved.c
  *	spread, boxes -> reservations, or a box for another	offers_reserved.c
@@ -165,17 +166,43 @@ WEFT_MUST_CHECK
 int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
 		    void *arg);
 
-struct offer_page_ask {
+/*
+ * What is looked for: services, and what is asked of each. offers_choose reads
+ * SCHEMA[,SCHEMA...] and words. FILTER=VALUE asks each service, and SCHEMA.FILTER=VALUE that one
+ * alone. The choice is the offers' own: it lasts until the next one, and words as long. Else:
+ *   WEFT_EABSENT     no schema has the name in fault->field
+ *   WEFT_EMALFORMED  what is wrong is in *fault
+ */
+#define OFFERS_WANTED_MAX 4u /* as SERVICE_QUERY_PARTS_MAX */
+struct offer_wanted {
 	const struct schema *schema;
 	const struct schema_query *query;
-	uint64_t before; /* OFFER_NEWEST, or next of the page before */
+};
+struct offer_choice {
+	unsigned cnt;
+	struct offer_wanted wanted[OFFERS_WANTED_MAX];
+	struct schema_query queries[OFFERS_WANTED_MAX];
+};
+struct offer_words {
+	const char *names;
+	const char *const *words;
+	size_t word_cnt;
+};
+WEFT_MUST_CHECK
+int offers_choose(struct service_offers *offers, const struct offer_words *words,
+		  const struct offer_choice **out_choice, struct schema_fault *fault);
+
+struct offer_page_ask {
+	const struct offer_wanted *wanted;
+	unsigned wanted_cnt; /* 1 to OFFERS_WANTED_MAX */
+	uint64_t before;     /* OFFER_NEWEST, or next of the page before */
 	unsigned page_max;
-	bool has_level; /* level: at least that one; else what the schema asks for */
+	bool has_level; /* level: at least that one; else what each schema asks for */
 	uint8_t level;
 	found_offer_fn fn;
 	void *arg;
 };
-/* offers_find: offers that are kept here, the newest first. 0 or a negative code. */
+/* offers_find: offers that are kept here, of all services the newest first. 0 or a negative code. */
 WEFT_MUST_CHECK
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result);
@@ -192,8 +219,8 @@ unsigned offers_left_out(struct service_offers *offers, const struct offer_page_
  * queries of this node in a minute), or WEFT_ETOOLARGE.
  */
 WEFT_MUST_CHECK
-int offers_ask(struct service_offers *offers, const struct schema *schema,
-	       const struct schema_query *query, uint64_t now_ns);
+int offers_ask(struct service_offers *offers, const struct offer_wanted *wanted, unsigned cnt,
+	       uint64_t now_ns);
 
 /*
  * offers_sign_endorsement writes what this node says of a provider: its address, service, level,
@@ -230,17 +257,15 @@ struct service_relays *offers_service_relays(struct service_offers *offers);
 #define OFFER_WATCHES_MAX 64u
 struct offer_watch;
 struct offer_watch_ask {
-	const struct schema *schema;
-	const char *const *words; /* FILTER=VALUE; copied */
-	size_t word_cnt;
-	bool has_level; /* as of offer_page_ask */
+	struct offer_words words; /* as offers_choose; copied */
+	bool has_level;		  /* as of offer_page_ask */
 	uint8_t level;
 	uint64_t account;	  /* of the program's user */
 	found_offer_fn fn;	  /* it calls no function of offers but offers_unwatch */
-	void (*ended)(void *arg); /* the schema is no more, and neither is the watch */
+	void (*ended)(void *arg); /* a schema of it is no more, and neither is the watch */
 	void *arg;
 };
-/* offers_watch: 0, WEFT_EFULL, -ENOMEM, or WEFT_EMALFORMED with *fault. */
+/* offers_watch: 0, WEFT_EFULL, -ENOMEM, or as offers_choose. */
 WEFT_MUST_CHECK
 int offers_watch(struct service_offers *offers, const struct offer_watch_ask *ask,
 		 struct offer_watch **out_watch, struct schema_fault *fault);

@@ -6,6 +6,7 @@
 #include "offers/message/offer_terms.h"
 #include "offers/message/service_message.h"
 #include "offers/message/service_query.h"
+#include "offers/store/offer_index.h"
 #include "service_offers.h"
 
 /* Private to offers/: what service_offers.c, offers_own.c, offers_heard.c and offers_found.c share. */
@@ -36,6 +37,15 @@ struct offer_changing {
 	struct service_message message; /* of update */
 };
 
+/* Offers of several services that fit, before the newest of them are given. */
+struct offer_gathering {
+	struct offer_gathered {
+		uint64_t order;
+		struct offer_name name;
+	} rows[OFFERS_WANTED_MAX * OFFER_PAGE_MAX];
+	unsigned cnt;
+};
+
 struct service_offers {
 	struct service_offers_params params;
 	struct offer_store *store;
@@ -53,6 +63,8 @@ struct service_offers {
 	struct offer_reading reading; /* the one at hand */
 	struct service_response response;
 	struct schema_query query;
+	struct offer_choice choice; /* of the latest offers_choose */
+	struct offer_gathering gathering;
 	unsigned
 		hear_left; /* offers of responses that are still looked at, since the latest query */
 	struct offer_changing changing;
@@ -76,6 +88,34 @@ int offers_name_own(struct service_offers *offers, const char *name, struct offe
 /* offers_name_any: the same of any offer that is kept here. */
 WEFT_MUST_CHECK
 int offers_name_any(struct service_offers *offers, const char *name, struct offer_name *out_name);
+
+/* offers_found.c: a view, if it can be read, is given to fn of an offer_showing. */
+struct offer_showing {
+	struct service_offers *offers;
+	const struct schema *schema; /* NULL: of any */
+	found_offer_fn fn;
+	void *arg;
+	bool is_shown;
+};
+bool offers_view_give(void *showing, const struct offer_view *view);
+/* offers_level_wanted: the level from which on ask is for offers of schema. */
+uint8_t offers_level_wanted(const struct offer_page_ask *ask, const struct schema *schema);
+
+/*
+ * offers_several.c: offers_choose_schemas gives the schemas of names: how many, or a code as
+ * offers_choose. offers_choose_words reads words into queries, one for each of them.
+ */
+WEFT_MUST_CHECK
+int offers_choose_schemas(const struct service_offers *offers, const char *names,
+			  const struct schema *out_schemas[static OFFERS_WANTED_MAX],
+			  struct schema_fault *fault);
+WEFT_MUST_CHECK
+int offers_choose_words(const struct schema *const *schemas, struct schema_query *queries,
+			unsigned cnt, const struct offer_words *words, struct schema_fault *fault);
+/* offers_find_several: as offers_find, of more than one service. */
+WEFT_MUST_CHECK
+int offers_find_several(struct service_offers *offers, const struct offer_page_ask *ask,
+			struct offer_search_result *out_result);
 
 /* offers_own.c: a few own offers to one neighbour, or (NULL) to several. */
 void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_t now_ns);

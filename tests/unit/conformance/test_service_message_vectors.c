@@ -184,6 +184,21 @@ static void check_offer(void)
 
 /* --- queries and their answers --- */
 
+/* What a relay makes of a query for several services, against what Python made of it. */
+static void check_expanded(const struct service_query *query, const json_t *expanded)
+{
+	static uint8_t part[SERVICE_QUERY_MESSAGE_LEN_MAX], made[SERVICE_QUERY_MESSAGE_LEN_MAX];
+
+	CHECK_EQ(json_array_size(expanded),
+		 msg.service == OFFERS_ANY_SERVICE ? query->part_cnt : 0);
+	for (unsigned i = 0; i < json_array_size(expanded); i++) {
+		size_t len = hex_parse(json_string_value(json_array_get(expanded, i)), made);
+
+		CHECK_EQ(offers_query_part_write(&msg, query, i, part), len);
+		CHECK_MEM(part, made, len);
+	}
+}
+
 static void check_query(void)
 {
 	static uint8_t got[SERVICE_MESSAGE_PAYLOAD_MAX], filters[SERVICE_QUERY_LEN_MAX];
@@ -206,6 +221,7 @@ static void check_query(void)
 		CHECK_EQ(query.parts[i].filters_len, len);
 		CHECK_MEM(query.parts[i].filters, filters, len);
 	}
+	check_expanded(&query, json_object_get(said, "expanded"));
 	offers_query_write(&w, msg.service, &query);
 	check_payload(&w);
 }

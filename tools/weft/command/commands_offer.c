@@ -120,8 +120,9 @@ const struct command commands_of_offers[] = {
 	{ { "message", "TEXT", "what the other side reads" } },
 	.call = { API_CANCEL_RESERVATION, .takes = { TAKE(cancel_reservation, reservation_id) },
 	  .parts = { SHOW_FIELDS(cancel_reservation, reservation, reservation_show) } } },
-{ "offer", "find", "SCHEMA [FILTER=VALUE...]", "find offers, the newest first",
-	"The filters are those of the schema: weft schema show SCHEMA. All of them are to fit. Offers\n"
+{ "offer", "find", "SCHEMA[,SCHEMA...] [FILTER=VALUE...]", "find offers, the newest first",
+	"The filters are those of the schema: weft schema show SCHEMA. All of them are to fit. Of up to\n"
+	"four schemas FILTER=VALUE asks each, and SCHEMA.FILTER=VALUE that one alone. Offers\n"
 	"that this node keeps are looked through; with --mesh the nodes around are asked first, for two\n"
 	"seconds. They see the filters, and no name of this node. Ends with 4 when nothing is found.\n"
 	"With --watch each new one follows as it comes; with --json these alone, a line for each.",

@@ -157,6 +157,8 @@ unsigned api_http_offers_filters(struct web_offers_view *view)
 	unsigned cnt = 0;
 
 	offers_schema_query_init(query);
+	view->wanted[0] = (struct offer_wanted){schema, query};
+	view->wanted_cnt = 1;
 	view->form.words_len = 0;
 	for (unsigned i = 0; i < schema->filter_cnt; i++) {
 		const char *word = api_http_form_filter(&view->form, &schema->filters[i]);
@@ -170,12 +172,12 @@ unsigned api_http_offers_filters(struct web_offers_view *view)
 /* A parameter of the page and not of the schema, unless the schema has a filter of that name. */
 static const char *own_parameter(const struct web_offers_view *view, const char *name)
 {
-	return offers_schema_filter_named(view->schema, name, strlen(name)) < 0
-		       ? api_http_form_value(&view->form, name)
-		       : NULL;
+	return view->schema && offers_schema_filter_named(view->schema, name, strlen(name)) >= 0
+		       ? NULL
+		       : api_http_form_value(&view->form, name);
 }
 
-static bool is_own_parameter(const char *name)
+bool api_http_offers_is_own(const char *name)
 {
 	static const char *const names[] = {"limit", "cursor", "ask", "level"};
 
@@ -194,7 +196,7 @@ static const char *first_fault(struct web_offers_view *view, struct schema_fault
 	for (unsigned i = 0; i < view->form.cnt; i++) {
 		const char *name = view->form.pairs[i].name;
 
-		if (api_http_form_is_filter(schema, name) || is_own_parameter(name))
+		if (api_http_form_is_filter(schema, name) || api_http_offers_is_own(name))
 			continue;
 		snprintf(word, sizeof(word), "%.32s=", name);
 		if (offers_schema_query_from_text(schema, word, &view->offers->query, fault) < 0)
@@ -255,8 +257,8 @@ static void page_reply(struct web_offers_view *view, const struct api_find_offer
 static void offers_find_and_reply(struct web_offers_view *view, uint64_t before, unsigned limit)
 {
 	struct collecting collecting = {.blocks = {0}};
-	const struct offer_page_ask ask = {.schema = view->schema,
-					   .query = &view->offers->query,
+	const struct offer_page_ask ask = {.wanted = view->wanted,
+					   .wanted_cnt = view->wanted_cnt,
 					   .before = before,
 					   .page_max = limit,
 					   .has_level = view->has_level,
@@ -304,6 +306,8 @@ bool api_http_offers_check(struct web_offers_view *view)
 	struct schema_fault fault = {0};
 	const char *wrong;
 
+	if (view->names[0])
+		return api_http_offers_choose(view) && level_read(view);
 	(void)api_http_offers_filters(view);
 	wrong = first_fault(view, &fault);
 	if (wrong)
@@ -449,11 +453,29 @@ static void schema_handle(struct web_offers_view *view, const struct gateway_req
 	}
 }
 
+/* What the path below several schemas says: as schema_handle, without pages. */
+static void several_handle(struct web_offers_view *view, const struct gateway_request *request,
+			   const char *rest)
+{
+	view->wants_html = false;
+	if (request->method == GATEWAY_POST)
+		fail_method(view, GATEWAY_GET);
+	else if (strcmp(rest, "/events") == 0)
+		api_http_offers_events(view, request);
+	else if (*rest && strcmp(rest, "/") != 0)
+		api_http_offers_absent(
+			view, "Several schemas have a list and /events; an offer is below one.");
+	else if (own_parameter(view, "ask"))
+		api_http_offers_ask(view, request);
+	else
+		api_http_offers_list(view);
+}
+
 static void path_handle(struct web_offers_view *view, const struct gateway_request *request)
 {
 	const char *path = request->path + strlen(PATH);
 	size_t len = strcspn(path + (*path == '/'), "/");
-	char name[SCHEMA_NAME_CAP];
+	char *name = view->names;
 
 	if (strcmp(path, "/style.css") == 0) {
 		style_reply(view);
@@ -466,11 +488,15 @@ static void path_handle(struct web_offers_view *view, const struct gateway_reque
 			schemas_show(view);
 		return;
 	}
-	if (len < sizeof(name)) {
-		snprintf(name, sizeof(name), "%.*s", (int)len, path + 1);
-		view->schema = offers_schema_registry_named(
-			offers_registry(api_http_offers_of(view->offers)), name);
+	if (len < sizeof(view->names))
+		snprintf(name, sizeof(view->names), "%.*s", (int)len, path + 1);
+	if (strchr(name, ',')) {
+		several_handle(view, request, path + 1 + len);
+		return;
 	}
+	view->schema = offers_schema_registry_named(
+		offers_registry(api_http_offers_of(view->offers)), name);
+	*name = '\0';
 	if (view->schema)
 		schema_handle(view, request, path + 1 + len);
 	else

@@ -113,12 +113,30 @@ static const struct gateway_reply stream_reply = {.status = 200,
 						  .headers = "Cache-Control: no-store\r\n",
 						  .body_len = GATEWAY_LEN_UNKNOWN};
 
+/* The filters of the view's schema, or schemas, as words. */
+static size_t words_write(struct web_offers_view *view,
+			  const char *words[static WEB_FORM_PAIRS_MAX])
+{
+	size_t cnt = 0;
+
+	if (view->names[0])
+		return api_http_offers_words(view, words);
+	view->form.words_len = 0;
+	for (unsigned i = 0; i < view->schema->filter_cnt; i++) {
+		const char *word = api_http_form_filter(&view->form, &view->schema->filters[i]);
+
+		if (word)
+			words[cnt++] = word;
+	}
+	return cnt;
+}
+
 /* watch_begin: 0, or why not. */
 static int watch_begin(struct web_offers_view *view, struct web_watching *watching)
 {
-	const char *words[SCHEMA_FILTERS_MAX];
-	struct offer_watch_ask ask = {.schema = view->schema,
-				      .words = words,
+	const char *words[WEB_FORM_PAIRS_MAX];
+	struct offer_watch_ask ask = {.words = {view->names[0] ? view->names : view->schema->name,
+						words, words_write(view, words)},
 				      .has_level = view->has_level,
 				      .level = view->level,
 				      .account = gateway_client(view->exchange) | ACCOUNT_BIT,
@@ -127,13 +145,6 @@ static int watch_begin(struct web_offers_view *view, struct web_watching *watchi
 				      .arg = watching};
 	struct schema_fault fault;
 
-	view->form.words_len = 0;
-	for (unsigned i = 0; i < view->schema->filter_cnt; i++) {
-		const char *word = api_http_form_filter(&view->form, &view->schema->filters[i]);
-
-		if (word)
-			words[ask.word_cnt++] = word;
-	}
 	return offers_watch(api_http_offers_of(view->offers), &ask, &watching->watch, &fault);
 }
 

@@ -162,7 +162,7 @@ static const char *word_end(struct web_form *form, size_t begin)
 }
 
 /* NAME=VALUE,VALUE of all that name has; NULL: nothing. */
-static const char *values_join(struct web_form *form, const char *name)
+const char *api_http_form_word(struct web_form *form, const char *name)
 {
 	size_t begin = form->words_len;
 
@@ -180,7 +180,7 @@ static const char *values_join(struct web_form *form, const char *name)
 
 const char *api_http_form_field(struct web_form *form, const struct schema_field *field)
 {
-	return values_join(form, field->name);
+	return api_http_form_word(form, field->name);
 }
 
 static const char *range_end(const struct web_form *form, const struct schema_filter *filter,
@@ -194,7 +194,7 @@ static const char *range_end(const struct web_form *form, const struct schema_fi
 
 const char *api_http_form_filter(struct web_form *form, const struct schema_filter *filter)
 {
-	const char *joined = values_join(form, filter->name);
+	const char *joined = api_http_form_word(form, filter->name);
 	const char *from = range_end(form, filter, RANGE_FROM);
 	const char *to = range_end(form, filter, RANGE_TO);
 	size_t begin = form->words_len;

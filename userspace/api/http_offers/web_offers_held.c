@@ -65,7 +65,8 @@ struct web_held *api_http_held_new(struct web_offers_view *view)
 	}
 	held->view = *view;
 	view->form = (struct web_form){.cnt = 0};
-	snprintf(held->schema, sizeof(held->schema), "%s", view->schema->name);
+	if (view->schema)
+		snprintf(held->schema, sizeof(held->schema), "%s", view->schema->name);
 	view->offers->held_cnt++;
 	gateway_watch(view->exchange, &held_events, held);
 	return held;
@@ -76,6 +77,9 @@ bool api_http_held_wake(struct web_held *held)
 	struct web_offers_view *view = &held->view;
 
 	view->now_ns = view->offers->api->home->now_ns;
+	/* Of several schemas the list sees whether they are there. */
+	if (view->names[0])
+		return true;
 	view->schema = offers_schema_registry_named(
 		offers_registry(api_http_offers_of(view->offers)), held->schema);
 	api_http_offers_faults_clear(view->offers);

@@ -16,8 +16,9 @@
 /* Private to http_offers/. */
 
 /* A list of the longest filters has some 50 pairs; a form, one for each choice that is ticked. */
-#define WEB_FORM_PAIRS_MAX 512u
-#define WEB_FORM_TOKEN	   ".token" /* no field is called so, as names have no point */
+#define WEB_FORM_PAIRS_MAX   512u
+#define WEB_FORM_TOKEN	     ".token" /* no field is called so, as names have no point */
+#define WEB_OFFERS_NAMES_CAP (OFFERS_WANTED_MAX * SCHEMA_NAME_CAP + SCHEMA_NAME_CAP)
 
 struct web_pair {
 	const char *name, *value; /* UTF-8, of lines that end with LF */
@@ -49,6 +50,8 @@ bool api_http_form_has(const struct web_form *form, const char *name, const char
  * Both live as long as form.
  */
 const char *api_http_form_filter(struct web_form *form, const struct schema_filter *filter);
+/* api_http_form_word: NAME=VALUE of all the values of name, or NULL. */
+const char *api_http_form_word(struct web_form *form, const char *name);
 const char *api_http_form_field(struct web_form *form, const struct schema_field *field);
 /*
  * api_http_form_query writes the pairs that are filters of schema as a query, percent-encoded, each
@@ -84,7 +87,10 @@ struct web_offers {
 struct web_offers_view {
 	struct web_offers *offers;
 	struct gateway_exchange *exchange;
-	const struct schema *schema; /* NULL: none is named */
+	const struct schema *schema;	  /* NULL: none is named, or several are */
+	char names[WEB_OFFERS_NAMES_CAP]; /* of several schemas, with commas; "": there is one */
+	struct offer_wanted wanted[OFFERS_WANTED_MAX]; /* as api_http_offers_check read it */
+	unsigned wanted_cnt;
 	struct web_form form;
 	bool wants_html;
 	bool has_token;
@@ -132,6 +138,17 @@ unsigned api_http_offers_filters(struct web_offers_view *view);
 bool api_http_offers_check(struct web_offers_view *view);
 /* api_http_offers_list answers by the offers that fit, as JSON or a page. */
 void api_http_offers_list(struct web_offers_view *view);
+
+/* api_http_offers_is_own: a parameter of that name is none of a filter. */
+bool api_http_offers_is_own(const char *name);
+
+/*
+ * web_offers_several.c: offers of several schemas. choose reads what is asked of them. False: the
+ * request was failed. words writes it as FILTER=VALUE, and returns how many there are.
+ */
+bool api_http_offers_choose(struct web_offers_view *view);
+size_t api_http_offers_words(struct web_offers_view *view,
+			     const char *words[static WEB_FORM_PAIRS_MAX]);
 
 /* web_offers_page.c; what writes parts of pages escapes text, and before and after are markup */
 void api_http_html_write(FILE *out, const char *text);

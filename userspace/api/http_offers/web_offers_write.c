@@ -176,7 +176,7 @@ static int ask_send(struct web_offers_view *view)
 						   NULL});
 		return -1;
 	}
-	cnt = offers_ask(api_http_offers_of(view->offers), view->schema, &view->offers->query,
+	cnt = offers_ask(api_http_offers_of(view->offers), view->wanted, view->wanted_cnt,
 			 view->now_ns);
 	if (cnt < 0)
 		api_http_offers_fail(
@@ -204,8 +204,10 @@ void api_http_offers_ask(struct web_offers_view *view, const struct gateway_requ
 		api_http_offers_fail(view, &no_token);
 		return;
 	}
+	if (view->names[0] && !api_http_offers_check(view))
+		return;
 	/* What is wrong is said by the list. */
-	if (api_http_offers_filters(view)) {
+	if (!view->names[0] && api_http_offers_filters(view)) {
 		api_http_offers_list(view);
 		return;
 	}

@@ -65,8 +65,7 @@ static void watch_fail(struct control_call *call, int err, const char *name,
 	};
 
 	if (fault->what[0])
-		control_fail(call, err, fault->field[0] ? fault->field : name, fault->what,
-			     fault->next);
+		api_choose_fail(call, err, name, fault);
 	else
 		control_fail_of(call, err, name, rows);
 }
@@ -75,14 +74,11 @@ void api_watch_offers(struct api *api, struct control_call *call,
 		      const struct api_watch_offers_in *in, uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
-	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
-	struct watching *watching = schema ? calloc(1, sizeof(*watching)) : NULL;
+	struct watching *watching = offers ? calloc(1, sizeof(*watching)) : NULL;
 	struct schema_fault fault = {0};
 	struct control_caller caller;
 	struct offer_watch_ask ask = {
-		.schema = schema,
-		.words = in->filters.rows,
-		.word_cnt = in->filters.cnt,
+		.words = {in->schema, (const char *const *)in->filters.rows, in->filters.cnt},
 		.has_level = in->has_level,
 		.level = (uint8_t)in->level,
 		.account = control_caller(call, &caller) ? caller.uid : NO_USER,
@@ -93,7 +89,7 @@ void api_watch_offers(struct api *api, struct control_call *call,
 	int err = watching ? 0 : -ENOMEM;
 
 	(void)now_ns;
-	if (!schema)
+	if (!offers)
 		return;
 	if (!control_wants_more(call)) {
 		free(watching);

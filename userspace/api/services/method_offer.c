@@ -352,22 +352,27 @@ static bool cursor_read(struct control_call *call, const char *text, uint64_t *o
 	return false;
 }
 
-static bool query_read(struct control_call *call, const struct schema *schema,
-		       const char *const *words, size_t cnt, struct schema_query *query)
+void api_choose_fail(struct control_call *call, int err, const char *names,
+		     const struct schema_fault *fault)
 {
+	control_fail(call, err, fault->field[0] ? fault->field : names,
+		     fault->what[0] ? fault->what : weft_err_text(err),
+		     fault->next[0] ? fault->next : "weft schema show SCHEMA lists the filters");
+}
+
+/* What the caller looks for; NULL: call was failed. */
+static const struct offer_choice *choose(struct service_offers *offers, struct control_call *call,
+					 const char *names, const struct api_string_list *filters)
+{
+	const struct offer_words words = {names, (const char *const *)filters->rows, filters->cnt};
+	const struct offer_choice *choice;
 	struct schema_fault fault = {0};
+	int err = offers_choose(offers, &words, &choice, &fault);
 
-	offers_schema_query_init(query);
-	for (size_t i = 0; i < cnt; i++) {
-		int err = offers_schema_query_from_text(schema, words[i], query, &fault);
-
-		if (err == 0)
-			continue;
-		control_fail(call, err, fault.field[0] ? fault.field : words[i], fault.what,
-			     fault.next);
-		return false;
-	}
-	return true;
+	if (err == 0)
+		return choice;
+	api_choose_fail(call, err, names, &fault);
+	return NULL;
 }
 
 void api_ask_offers(struct api *api, struct control_call *call, const struct api_ask_offers_in *in,
@@ -380,13 +385,13 @@ void api_ask_offers(struct api *api, struct control_call *call, const struct api
 		{0, NULL, "the daemon's log may tell more"},
 	};
 	struct service_offers *offers = api_offers(api, call);
-	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
-	struct schema_query query;
+	const struct offer_choice *choice =
+		offers ? choose(offers, call, in->schema, &in->filters) : NULL;
 	int cnt;
 
-	if (!schema || !query_read(call, schema, in->filters.rows, in->filters.cnt, &query))
+	if (!choice)
 		return;
-	cnt = offers_ask(offers, schema, &query, now_ns);
+	cnt = offers_ask(offers, choice->wanted, choice->cnt, now_ns);
 	if (cnt < 0)
 		control_fail_of(call, cnt, in->schema, rows);
 	else
@@ -409,20 +414,20 @@ void api_find_offers(struct api *api, struct control_call *call,
 		     const struct api_find_offers_in *in, uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
-	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
+	const struct offer_choice *choice =
+		offers ? choose(offers, call, in->schema, &in->filters) : NULL;
 	struct collecting collecting = {.blocks = control_blocks(call)};
-	struct schema_query query;
-	struct offer_page_ask ask = {
-		.schema = schema, .query = &query, .fn = on_offer, .arg = &collecting};
+	struct offer_page_ask ask = {.fn = on_offer, .arg = &collecting};
 	struct offer_search_result result;
 	int err;
 
 	(void)now_ns;
-	if (!schema || !level_read(call, in, &ask) ||
+	if (!choice || !level_read(call, in, &ask) ||
 	    !limit_read(call, in->has_limit, in->limit, FIND_LIMIT, &ask.page_max) ||
-	    !cursor_read(call, in->cursor, &ask.before) ||
-	    !query_read(call, schema, in->filters.rows, in->filters.cnt, &query))
+	    !cursor_read(call, in->cursor, &ask.before))
 		return;
+	ask.wanted = choice->wanted;
+	ask.wanted_cnt = choice->cnt;
 	err = offers_find(offers, &ask, &result);
 	if (err < 0) {
 		control_fail(call, err, in->schema, "its offers cannot be read",

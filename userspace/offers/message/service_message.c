@@ -77,7 +77,7 @@ static bool outer_is_right(const struct service_message *msg)
 
 	if (proof == SERVICE_MESSAGE_PROOF_UNKNOWN)
 		return true;
-	if (msg->service == OFFERS_ANY_SERVICE && proof != SERVICE_MESSAGE_PROOF_NONE)
+	if (msg->service == OFFERS_ANY_SERVICE && msg->type != SERVICE_MESSAGE_QUERY)
 		return false;
 	if (proof == SERVICE_MESSAGE_PROOF_SIGNATURE)
 		return has_address && has_signature;

@@ -42,7 +42,7 @@
 
 /* Ids with a meaning of their own. The others are those of schemas. */
 #define OFFERS_CUSTOM_SERVICE	0x0000ffffu /* its schema is named in the payload */
-#define OFFERS_ANY_SERVICE	0xfffffffeu /* of queries for several services, and their answers */
+#define OFFERS_ANY_SERVICE	0xfffffffeu /* of queries for several services */
 #define OFFERS_RESERVED_SERVICE 0x4853454du /* "MESH", with which statements begin; no service */
 
 enum service_message_type {

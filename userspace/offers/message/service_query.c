@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "codec/cbor.h"
-#include "offers/message/service_message.h"
 
 enum { QUERY_TOKEN = 0, QUERY_FILTERS = 1, QUERY_RESULTS = 2 };
 enum { RESPONSE_TOKEN = 0, RESPONSE_ENTRIES = 1, RESPONSE_MORE = 2, RESPONSE_ENDORSEMENTS = 3 };
@@ -127,6 +127,31 @@ void offers_query_write(struct writer *w, uint32_t service, const struct service
 	cbor_field_uint(w, QUERY_RESULTS, query->result_max);
 }
 
+size_t offers_query_part_write(const struct service_message *msg, const struct service_query *query,
+			       unsigned part, uint8_t out[static SERVICE_QUERY_MESSAGE_LEN_MAX])
+{
+	const struct service_query alone = {
+		.token = query->token,
+		.parts = {query->parts[part]},
+		.part_cnt = 1,
+		.result_max = query->result_max,
+	};
+	uint8_t payload[SERVICE_QUERY_LEN_MAX];
+	struct writer p = writer_of(payload, sizeof(payload));
+	struct writer w = writer_of(out, SERVICE_QUERY_MESSAGE_LEN_MAX);
+	struct service_message one = *msg;
+
+	weft_assert(part < query->part_cnt);
+	one.service = alone.parts[0].service;
+	offers_query_write(&p, one.service, &alone);
+	one.payload = payload;
+	one.payload_len = writer_len(&p);
+	offers_message_write(&w, &one);
+	/* What is left out of it is longer than what it has more: the number of results, 2 bytes. */
+	weft_assert(!p.bad && !w.bad);
+	return writer_len(&w);
+}
+
 /* --- responses --- */
 
 /* How much of the payload a byte string takes, with its head. */
@@ -140,8 +165,7 @@ static bool entry_fits(uint32_t service, const struct service_response_entry *en
 	struct service_message announce, update;
 
 	if (offers_message_parse(entry->announce, entry->announce_len, &announce) < 0 ||
-	    announce.type != SERVICE_MESSAGE_ANNOUNCE ||
-	    (announce.service != service && service != OFFERS_ANY_SERVICE))
+	    announce.type != SERVICE_MESSAGE_ANNOUNCE || announce.service != service)
 		return false;
 	if (!entry->update)
 		return true;

@@ -7,9 +7,8 @@
 #include <stdint.h>
 
 #include "base/byte_cursor.h"
+#include "offers/message/service_message.h"
 #include "weft/err.h"
-
-struct service_message;
 
 /*
  * The payloads of a Query and of a Response (docs/wire/offers.md). Neither
@@ -18,10 +17,10 @@ struct service_message;
  *	Query	 0 token 16 | 1 filters, a map of the schema's | 2 most results?
  *	Response 0 token 16 | 1 [[Announce, newest Update?]] | 2 more? | 3 [endorsement]?
  *
- * A Query of OFFERS_ANY_SERVICE has 1 [[service, filters]] instead, of which
- * each service is asked. A Response has whole messages as they were received.
- * Each is proved by its own signature, and an answer from a cache is the same
- * as the provider's.
+ * A Query of OFFERS_ANY_SERVICE has 1 [[service, filters]] instead. The first
+ * relay makes a Query for each service of it. A Response has whole messages as
+ * they were received. Each is proved by its own signature, and an answer from a
+ * cache is the same as the provider's.
  *
  * Pure, and thread-safe.
  */
@@ -35,6 +34,9 @@ struct service_message;
 #define SERVICE_RESPONSE_ENDORSEMENT_LEN_MAX 512u /* any endorsement fits */
 /* An Announce, and its Update if there is one, that are longer together are in no Response. */
 #define SERVICE_RESPONSE_ENTRY_LEN_MAX 65500u
+
+/* A Query for one service, whole. */
+#define SERVICE_QUERY_MESSAGE_LEN_MAX (SERVICE_MESSAGE_HEAD_LEN + SERVICE_QUERY_LEN_MAX)
 
 /* Pointers borrow the payload, in all of these. */
 struct service_query_part {
@@ -81,10 +83,17 @@ struct service_response {
 WEFT_MUST_CHECK
 int offers_query_parse(const struct service_message *msg, struct service_query *out_query);
 void offers_query_write(struct writer *w, uint32_t service, const struct service_query *query);
+/*
+ * offers_query_part_write writes the Query for the service of a part alone. msg is a Query for
+ * several, whose payload is query. Token and outer fields are the same, so each relay that expands
+ * it makes the same bytes. Returns their number; it is no longer than msg was.
+ */
+size_t offers_query_part_write(const struct service_message *msg, const struct service_query *query,
+			       unsigned part, uint8_t out[static SERVICE_QUERY_MESSAGE_LEN_MAX]);
 
 /*
  * offers_response_parse reads the payload of msg, a Response. Each entry is an Announce
- * of the message's service, or of any, and an Update of the same provider. Their
+ * of the message's service, and an Update of the same provider. Their
  * payloads and signatures are not looked at. Returns 0 or WEFT_EMALFORMED.
  */
 WEFT_MUST_CHECK

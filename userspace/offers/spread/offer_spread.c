@@ -79,7 +79,7 @@ static int spread_lay_out(struct offer_spread *spread, struct random *random)
 		    0 ||
 	    (err = pool_init(&spread->peers, arena, sizeof(struct spread_peer), config->send_cap)) <
 		    0 ||
-	    (err = map_init(&spread->by_token, arena, SPREAD_TOKEN_LEN,
+	    (err = map_init(&spread->by_token, arena, SPREAD_ASKED_LEN,
 			    config->token_cap + 1 + SPREAD_OWN_TOKENS, secret)) < 0 ||
 	    (err = map_init(&spread->by_peer, arena, MESH_KEY_LEN, config->send_cap, secret)) < 0 ||
 	    (err = routes_lay_out(spread, secret)) < 0 ||

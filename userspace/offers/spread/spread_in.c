@@ -31,19 +31,20 @@ static void accept(struct offer_spread *spread, const struct mesh_call *call)
 	(void)spread->params.mesh.ops->answer(call->incoming, MESH_SERVICE_MESSAGE, NULL, 0, NULL);
 }
 
-static void pass_on(struct offer_spread *spread, const struct mesh_call *call,
-		    const struct service_message *message, uint64_t jitter_ns, uint64_t now_ns)
+static void pass_on(struct offer_spread *spread, const struct spread_message *heard,
+		    uint64_t jitter_ns)
 {
+	const struct service_message *message = heard->parsed;
 	const struct spread_flood flood = {
-		.bytes = call->payload,
-		.len = call->payload_len,
+		.bytes = heard->bytes,
+		.len = heard->len,
 		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
-		.except = call->peer_key,
+		.except = heard->peer,
 		.jitter_ns = jitter_ns,
 	};
 
 	if (offers_message_hop(message, spread->params.config.hops_max) == SERVICE_MESSAGE_FORWARD)
-		(void)offers_spread_forward(spread, &flood, now_ns);
+		(void)offers_spread_forward(spread, &flood, heard->now_ns);
 }
 
 static struct spread_message heard_of(const struct mesh_call *call,
@@ -75,7 +76,7 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 	switch (verdict) {
 	case SPREAD_NEW:
 		spread->stats.kept_cnt++;
-		pass_on(spread, call, message, 0, now_ns);
+		pass_on(spread, &heard, 0);
 		break;
 	case SPREAD_KNOWN:
 		spread->stats.known_cnt++;
@@ -89,30 +90,82 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 	accept(spread, call);
 }
 
+/* Of one service. NULL: it was taken, or was here before. */
+static const struct spread_refusal *query_take(struct offer_spread *spread,
+					       const struct mesh_call *call,
+					       const struct spread_message *heard,
+					       const uint8_t *token)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+	uint32_t service = heard->parsed->service;
+
+	if (offers_spread_rates_take(spread, call->peer_key, heard->parsed, heard->now_ns)) {
+		spread->stats.rate_cnt++;
+		return &offers_spread_too_many;
+	}
+	if (offers_spread_token_take(spread, token, service, call, heard->now_ns)) {
+		spread->stats.asked_cnt++;
+		handler->answer(handler->ctx, heard, token);
+		pass_on(spread, heard, SPREAD_JITTER_NS);
+		return NULL;
+	}
+	if (offers_spread_token_find(spread, token, service, heard->now_ns)) {
+		spread->stats.known_cnt++;
+		return NULL;
+	}
+	spread->stats.rate_cnt++;
+	return &no_place;
+}
+
+/*
+ * A query for several services is one for each of them from here on, as if its neighbour had sent
+ * these. Those beyond its rate are left out; with none left, the last refusal is its answer.
+ */
+static const struct spread_refusal *query_expand(struct offer_spread *spread,
+						 const struct mesh_call *call,
+						 const struct spread_message *heard,
+						 const struct service_query *query)
+{
+	uint8_t bytes[SERVICE_QUERY_MESSAGE_LEN_MAX];
+	const struct spread_refusal *refusal = NULL;
+	struct spread_message part = *heard;
+	struct service_message parsed;
+	bool is_taken = false;
+
+	part.parsed = &parsed;
+	part.bytes = bytes;
+	for (unsigned i = 0; i < query->part_cnt; i++) {
+		const struct spread_refusal *why;
+
+		part.len = offers_query_part_write(heard->parsed, query, i, bytes);
+		if (offers_message_parse(bytes, part.len, &parsed) < 0)
+			continue;
+		why = query_take(spread, call, &part, query->token);
+		is_taken |= !why;
+		refusal = why ? why : refusal;
+	}
+	return is_taken ? NULL : refusal;
+}
+
 static void on_query(struct offer_spread *spread, const struct mesh_call *call,
 		     const struct service_message *message, uint64_t now_ns)
 {
-	const struct spread_handler *handler = &spread->params.handler;
 	const struct spread_message heard = heard_of(call, message, now_ns);
+	const struct spread_refusal *refusal;
 	struct service_query query;
 
 	if (offers_query_parse(message, &query) < 0) {
 		spread->stats.malformed_cnt++;
-		offers_spread_refuse(spread, call, &no_query);
-		return;
-	}
-	if (offers_spread_token_take(spread, query.token, call, now_ns)) {
-		spread->stats.asked_cnt++;
-		handler->answer(handler->ctx, &heard, query.token);
-		pass_on(spread, call, message, SPREAD_JITTER_NS, now_ns);
-	} else if (offers_spread_token_find(spread, query.token, now_ns)) {
-		spread->stats.known_cnt++;
+		refusal = &no_query;
+	} else if (message->service == OFFERS_ANY_SERVICE) {
+		refusal = query_expand(spread, call, &heard, &query);
 	} else {
-		spread->stats.rate_cnt++;
-		offers_spread_refuse(spread, call, &no_place);
-		return;
+		refusal = query_take(spread, call, &heard, query.token);
 	}
-	accept(spread, call);
+	if (refusal)
+		offers_spread_refuse(spread, call, refusal);
+	else
+		accept(spread, call);
 }
 
 static void on_response(struct offer_spread *spread, const struct mesh_call *call,
@@ -129,7 +182,7 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 	struct spread_token *asked = NULL;
 
 	if (offers_response_parse(message, response) == 0)
-		asked = offers_spread_token_find(spread, response->token, now_ns);
+		asked = offers_spread_token_find(spread, response->token, message->service, now_ns);
 	if (asked)
 		offers_spread_note_response(spread, call->peer_key, response, now_ns);
 	if (!asked || asked->response_cnt == SPREAD_RESPONSES_MAX) {
@@ -176,7 +229,9 @@ static const struct spread_refusal *judge(struct offer_spread *spread, const str
 		spread->stats.time_cnt++;
 		return &late;
 	}
-	if (offers_spread_rates_take(spread, call->peer_key, message, now_ns)) {
+	/* Queries are counted by service, which those for several have in their payload. */
+	if (message->type != SERVICE_MESSAGE_QUERY &&
+	    offers_spread_rates_take(spread, call->peer_key, message, now_ns)) {
 		spread->stats.rate_cnt++;
 		return &offers_spread_too_many;
 	}

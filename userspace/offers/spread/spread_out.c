@@ -261,10 +261,25 @@ enum spread_rank offers_spread_rank(const struct offer_spread *spread, uint32_t 
 	return handler->rank ? handler->rank(handler->ctx, service, peer) : SPREAD_RANK_USUAL;
 }
 
+/* Of several services the lowest: a neighbour that gets all of them is to be right for each. */
+static enum spread_rank flood_rank(struct offer_spread *spread, const struct spread_flood *flood,
+				   const uint8_t *key)
+{
+	enum spread_rank lowest = SPREAD_RANK_FIRST, rank;
+
+	if (!flood->query)
+		return offers_spread_rank(
+			spread, flood->type ? flood->service : weft_load_le32(flood->bytes), key);
+	for (unsigned i = 0; i < flood->query->part_cnt; i++) {
+		rank = offers_spread_rank(spread, flood->query->parts[i].service, key);
+		lowest = rank < lowest ? rank : lowest;
+	}
+	return lowest;
+}
+
 static void choose(struct offer_spread *spread, const struct spread_flood *flood,
 		   struct choice ranks[static SPREAD_RANK_CNT])
 {
-	uint32_t service = flood->type ? flood->service : weft_load_le32(flood->bytes);
 	struct mesh_walk walk = {.session = NULL};
 	struct mesh_neighbour neighbour;
 
@@ -273,7 +288,7 @@ static void choose(struct offer_spread *spread, const struct spread_flood *flood
 		if (!(neighbour.caps & MESH_CAP_SERVICE_RELAY) ||
 		    (flood->except && memcmp(flood->except, neighbour.key, MESH_KEY_LEN) == 0))
 			continue;
-		choice_note(spread, &ranks[offers_spread_rank(spread, service, neighbour.key)],
+		choice_note(spread, &ranks[flood_rank(spread, flood, neighbour.key)],
 			    neighbour.key);
 	}
 }

@@ -48,10 +48,15 @@ struct spread_peer {
 	uint32_t asked_cnt; /* on their way */
 };
 
+/*
+ * A token in a service. A query for several services has one token. Each of its services has a way
+ * back of its own, as they may come here by different neighbours.
+ */
+#define SPREAD_ASKED_LEN (SPREAD_TOKEN_LEN + 4u) /* token | service u32le */
 struct spread_token {
 	struct fair_item share; /* first: a victim's leads to the rest */
 	struct list_node link;	/* the one that expires first in front */
-	uint8_t token[SPREAD_TOKEN_LEN];
+	uint8_t name[SPREAD_ASKED_LEN];
 	uint8_t from[MESH_KEY_LEN];
 	uint64_t expires_ns;
 	uint32_t response_cnt;
@@ -130,6 +135,7 @@ struct spread_flood {
 	const uint8_t *bytes;
 	size_t len;
 	uint8_t hop_cnt;
+	const struct service_query *query; /* for several services; NULL: it is of one */
 	const uint8_t *except;
 	uint64_t jitter_ns;
 	unsigned fan_out;    /* 0: the configured one */
@@ -170,10 +176,13 @@ enum spread_verdict offers_spread_pass(struct offer_spread *spread,
 void offers_spread_strand(struct offer_spread *spread, const uint8_t *bytes, size_t len,
 			  const uint8_t *peer, uint64_t now_ns);
 
-/* spread_query.c: a token is alive; take notes that it came from the neighbour of call: false: known, or no place. */
+/*
+ * spread_query.c: a token is alive in a service. take notes that it came from the neighbour of call:
+ * false: known, or no place.
+ */
 struct spread_token *offers_spread_token_find(struct offer_spread *spread, const uint8_t *token,
-					      uint64_t now_ns);
-bool offers_spread_token_take(struct offer_spread *spread, const uint8_t *token,
+					      uint32_t service, uint64_t now_ns);
+bool offers_spread_token_take(struct offer_spread *spread, const uint8_t *token, uint32_t service,
 			      const struct mesh_call *call, uint64_t now_ns);
 
 #endif

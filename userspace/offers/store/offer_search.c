@@ -15,6 +15,8 @@ static void view_write(const struct offer_store *store, const struct offer_row *
 {
 	*out_view = (struct offer_view){
 		.service = row->service,
+		.provider = row->provider,
+		.offer_id = row->offer_id,
 		.announce = record->announce,
 		.announce_len = record->announce_len,
 		.update = record->update,

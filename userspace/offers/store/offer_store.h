@@ -136,7 +136,8 @@ uint32_t offers_store_not_before_ms(struct offer_store *store, const struct offe
 /* An offer as it is kept; borrowed for the call that it is given to. */
 struct offer_view {
 	uint32_t service;
-	const uint8_t *announce; /* of a tombstone, the Revoke */
+	const uint8_t *provider, *offer_id; /* of its name */
+	const uint8_t *announce;	    /* of a tombstone, the Revoke */
 	size_t announce_len;
 	const uint8_t *update; /* NULL: none */
 	size_t update_len;

@@ -54,6 +54,68 @@ static void test_a_query_of_several_services_has_a_map_for_each(void)
 	CHECK_EQ(query.parts[1].filters_len, 3);
 }
 
+/* The message for service of a query for several, as bytes of its payload. */
+static void part_make(const char *hex, unsigned part, uint8_t *out, size_t *out_len)
+{
+	struct service_message msg =
+		msg_of(SERVICE_MESSAGE_QUERY, OFFERS_ANY_SERVICE, hex_parse(hex, bytes));
+	struct service_query query;
+
+	msg.hop_cnt = 1;
+	msg.hop_max = 4;
+	msg.ttl_hours = 9;
+	msg.timestamp_s = 1800000000;
+	CHECK_EQ(offers_query_parse(&msg, &query), 0);
+	*out_len = offers_query_part_write(&msg, &query, part, out);
+}
+
+static void test_a_query_of_several_services_becomes_one_of_each(void)
+{
+	static const char *const wanted[] = {"a3" TOKEN "01a00214", "a3" TOKEN "01a101050214"};
+	uint8_t out[SERVICE_QUERY_MESSAGE_LEN_MAX], want[64];
+	struct service_message msg;
+	struct service_query query;
+
+	for (unsigned i = 0; i < 2; i++) {
+		/* What is said of no use to a relay, under 9, is left out. */
+		size_t len = 0;
+
+		part_make("a3" TOKEN "01828201a08218f0a101050900", i, out, &len);
+		CHECK_EQ(offers_message_parse(out, len, &msg), 0);
+		CHECK_EQ(msg.service, i ? 0xf0 : 1);
+		CHECK_EQ(msg.hop_cnt, 1);
+		CHECK_EQ(msg.hop_max, 4);
+		CHECK_EQ(msg.ttl_hours, 9);
+		CHECK_EQ(msg.timestamp_s, 1800000000);
+		CHECK_EQ(msg.payload_len, hex_parse(wanted[i], want));
+		CHECK_MEM(msg.payload, want, msg.payload_len);
+		CHECK_EQ(offers_query_parse(&msg, &query), 0);
+	}
+}
+
+static void test_the_largest_query_of_several_services_has_room_as_one(void)
+{
+	struct service_message msg =
+		msg_of(SERVICE_MESSAGE_QUERY, OFFERS_ANY_SERVICE, SERVICE_QUERY_LEN_MAX);
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint8_t out[SERVICE_QUERY_MESSAGE_LEN_MAX];
+	struct service_query query;
+
+	cbor_write_map(&w, 2);
+	cbor_field_bytes(&w, 0, token, sizeof(token));
+	cbor_write_uint(&w, 1);
+	cbor_write_array(&w, 1);
+	cbor_write_array(&w, 2);
+	cbor_write_uint(&w, 1);
+	cbor_write_map(&w, 1);
+	cbor_write_uint(&w, 1);
+	cbor_write_bytes_head(&w, SERVICE_QUERY_LEN_MAX - writer_len(&w) - 3);
+	CHECK_EQ(offers_query_parse(&msg, &query), 0);
+	/* Two arrays and a service fewer, and the number of results, which was not said. */
+	CHECK_EQ(offers_query_part_write(&msg, &query, 0, out),
+		 SERVICE_MESSAGE_HEAD_LEN + SERVICE_QUERY_LEN_MAX - 1);
+}
+
 static void test_malformed_queries_are_refused(void)
 {
 	static const struct {
@@ -208,7 +270,7 @@ static void test_an_answer_is_read_as_written(void)
 	CHECK(heard.has_more);
 	CHECK_EQ(heard.endorsement_cnt, 1);
 	CHECK_MEM(heard.endorsements[0].bytes, token, 3);
-	CHECK_EQ(response_pass(OFFERS_ANY_SERVICE), 0);
+	CHECK_EQ(response_pass(OFFERS_ANY_SERVICE), WEFT_EMALFORMED);
 	CHECK_EQ(response_pass(3), WEFT_EMALFORMED);
 }
 
@@ -407,6 +469,8 @@ int main(void)
 	hex_parse(TOKEN_HEX, token);
 	RUN(test_a_query_has_one_map_of_filters);
 	RUN(test_a_query_of_several_services_has_a_map_for_each);
+	RUN(test_a_query_of_several_services_becomes_one_of_each);
+	RUN(test_the_largest_query_of_several_services_has_room_as_one);
 	RUN(test_malformed_queries_are_refused);
 	RUN(test_a_query_for_more_than_100_is_one_for_100);
 	RUN(test_a_query_has_at_most_4096_bytes);
