@@ -28,6 +28,7 @@ RECIPIENT, SECRET = sodium.crypto_sign_seed_keypair(bytes(32))
 ONE_TIME = bytes([2]) * 32
 NONCE = bytes(range(0x20, 0x38))
 RECEIPT = bytes(range(16))
+EXPIRES = 1800000000
 CONTENT = b"marker"
 
 
@@ -47,8 +48,8 @@ def test_a_deposit_is_made_by_foreign_tools(lab):
     public = sodium.crypto_scalarmult_base(ONE_TIME)
     agreed = sodium.crypto_scalarmult(ONE_TIME, sodium.crypto_sign_ed25519_pk_to_curve25519(RECIPIENT))
     box = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        b"\x01" + RECEIPT + CONTENT, RECIPIENT + name, NONCE, key_of(public, agreed))
-    put = cbor2.dumps({0: RECIPIENT, 1: name, 2: 1800000000, 3: public + NONCE + box}, canonical=True)
+        b"\x01" + RECEIPT + EXPIRES.to_bytes(8, "big") + CONTENT, RECIPIENT + name, NONCE, key_of(public, agreed))
+    put = cbor2.dumps({0: RECIPIENT, 1: name, 2: EXPIRES, 3: public + NONCE + box}, canonical=True)
     check_eq(put.hex(), VECTOR.hex(), "PUT")
 
 
@@ -60,7 +61,8 @@ def test_its_recipient_opens_it_with_foreign_tools(lab):
     text = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[56:], bound, sealed[32:56], key)
     check_eq(text[0], 1, "kind")
     check_eq(name_of(text[1:17]), put[1], "name")
-    check_eq(text[17:], CONTENT, "content")
+    check_eq(int.from_bytes(text[17:25], "big"), put[2], "expires")
+    check_eq(text[25:], CONTENT, "content")
     try:
         sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[56:], bound[::-1], sealed[32:56], key)
     except nacl.exceptions.CryptoError:

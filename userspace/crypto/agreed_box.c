@@ -37,12 +37,14 @@ int agreed_with(const uint8_t secret[static AGREED_KEY_LEN],
 int agreed_with_node(const struct node_key *key, const uint8_t other[static AGREED_KEY_LEN],
 		     uint8_t out_shared[static AGREED_KEY_LEN])
 {
-	uint8_t sign_public[crypto_sign_PUBLICKEYBYTES], sign_secret[crypto_sign_SECRETKEYBYTES];
+	uint8_t sign_secret[crypto_sign_SECRETKEYBYTES];
 	uint8_t secret[AGREED_KEY_LEN];
 	int err = WEFT_EMALFORMED;
 
-	if (crypto_sign_seed_keypair(sign_public, sign_secret, node_key_seed(key)) == 0 &&
-	    crypto_sign_ed25519_sk_to_curve25519(secret, sign_secret) == 0)
+	/* libsodium's form of a secret key: the seed, then the public key, which is known here. */
+	memcpy(sign_secret, node_key_seed(key), NODE_KEY_SEED_LEN);
+	memcpy(sign_secret + NODE_KEY_SEED_LEN, node_key_public(key), NODE_KEY_LEN);
+	if (crypto_sign_ed25519_sk_to_curve25519(secret, sign_secret) == 0)
 		err = agreed_with(secret, other, out_shared);
 	sodium_memzero(sign_secret, sizeof(sign_secret));
 	sodium_memzero(secret, sizeof(secret));

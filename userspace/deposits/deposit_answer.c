@@ -73,6 +73,8 @@ static void put_answer(struct deposits *deposits, struct mesh_incoming *incoming
 	(void)ops_of(deposits)->answer(incoming, MESH_MAILBOX_PUT, bytes, writer_len(&w), NULL);
 }
 
+static void asked_done(void *arg, int err);
+
 static void ack_answer(struct deposits *deposits, struct mesh_incoming *incoming, uint64_t cnt)
 {
 	uint8_t bytes[32];
@@ -82,17 +84,31 @@ static void ack_answer(struct deposits *deposits, struct mesh_incoming *incoming
 	(void)ops_of(deposits)->answer(incoming, MESH_MAILBOX_ACK, bytes, writer_len(&w), NULL);
 }
 
+/* A row may have been written once more meanwhile. false: it is not durable yet, and waited for. */
+static bool row_settles(struct deposit_asked *asked, const struct deposit_row *row)
+{
+	const struct deposit_waiter waiter = {.done = asked_done, .arg = asked};
+	struct deposits *deposits = asked->deposits;
+
+	if (deposit_row_is_durable(row))
+		return true;
+	deposits_write_wait(deposits, &waiter, deposits->now_ns);
+	return false;
+}
+
 static void asked_done(void *arg, int err)
 {
 	struct deposit_asked asked = *(struct deposit_asked *)arg;
 	struct deposits *deposits = asked.deposits;
 	const struct deposit_row *row = NULL;
 
+	if (err == 0 && asked.is_put && asked.incoming)
+		row = deposits_rows_lookup(deposits, asked.recipient, asked.id);
+	if (row && !row_settles(arg, row))
+		return;
 	pool_release(&deposits->asked, arg);
 	if (!asked.incoming)
 		return;
-	if (err == 0 && asked.is_put)
-		row = deposits_rows_lookup(deposits, asked.recipient, asked.id);
 	if (row)
 		put_answer(deposits, asked.incoming, row);
 	else if (err == 0 && !asked.is_put)
@@ -313,7 +329,14 @@ static uint64_t ack_run(struct deposits *deposits, const struct deposit_ack_mess
 		row = deposits_rows_lookup(deposits, message->recipient, id);
 		if (!row || row->kind != DEPOSIT_RECORD_KEPT)
 			continue;
-		deposits_row_deliver(deposits, row, receipt, now_ns);
+		/*
+		 * A name proves nothing of what was kept under it, which another than the depositor
+		 * may have put there. So it leaves no mark, and the right one may come yet.
+		 */
+		if (receipt)
+			deposits_row_deliver(deposits, row, receipt, now_ns);
+		else
+			deposits_row_drop(deposits, row, true, now_ns);
 		cnt++;
 	}
 	deposits->stats.acked_cnt += cnt;

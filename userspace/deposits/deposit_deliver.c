@@ -128,12 +128,29 @@ static void on_noted(void *arg, int err)
 	pool_release(&ticket->deposits->tickets, ticket);
 }
 
+/*
+ * A mark is this node's own, though the deposit was kept here for a neighbour. In the room of others
+ * it would give way to them, and the deposit could come again.
+ */
+static void mark_make(struct deposits *deposits, const struct deposit_record *record,
+		      uint64_t now_ns)
+{
+	struct deposit_row *row = deposits_rows_lookup(deposits, record->recipient, record->id);
+
+	if (row && !row->is_own) {
+		deposits_row_drop(deposits, row, true, now_ns);
+		row = NULL;
+	}
+	if (!row && deposits_row_keep(deposits, record, now_ns) < 0)
+		deposits->stats.failed_cnt++;
+	deposits_out_look(deposits, record->recipient, record->id, now_ns);
+}
+
 void deposits_settle(struct deposits *deposits, uint64_t ticket, int err, uint64_t now_ns)
 {
 	struct deposit_ticket *taken = pool_lookup(&deposits->tickets, ticket);
 	const struct deposit_waiter waiter = {.done = on_noted, .arg = taken};
 	struct deposit_record record;
-	struct deposit_row *row;
 
 	deposits->now_ns = now_ns;
 	if (!taken || taken->is_settled || deposits->is_stopped)
@@ -144,7 +161,6 @@ void deposits_settle(struct deposits *deposits, uint64_t ticket, int err, uint64
 	}
 	taken->is_settled = true;
 	deposits->stats.delivered_cnt++;
-	row = deposits_rows_lookup(deposits, taken->recipient, taken->id);
 	record = (struct deposit_record){.kind = DEPOSIT_RECORD_DELIVERED,
 					 .is_own = true,
 					 .class = FAIR_CHOSEN,
@@ -153,10 +169,7 @@ void deposits_settle(struct deposits *deposits, uint64_t ticket, int err, uint64
 					 .recipient = taken->recipient,
 					 .id = taken->id,
 					 .receipt = taken->receipt};
-	if (row && row->kind == DEPOSIT_RECORD_KEPT)
-		deposits_row_deliver(deposits, row, taken->receipt, now_ns);
-	else if (!row && deposits_row_keep(deposits, &record, now_ns) < 0)
-		deposits->stats.failed_cnt++;
+	mark_make(deposits, &record, now_ns);
 	deposits_write_wait(deposits, &waiter, now_ns);
 }
 
@@ -173,6 +186,17 @@ static bool is_in_hand(const struct deposits *deposits, const uint8_t *recipient
 	return false;
 }
 
+/*
+ * Until when a deposit is known here: as long as it can be given. That is its depositor's word under the
+ * seal, and not that of the STORE node, which could make it come twice.
+ */
+static uint64_t mark_end_s(const struct deposit_hearing *hearing, const struct deposit_plain *plain)
+{
+	uint64_t last_s = hearing->now_s + DEPOSITS_CHOSEN_LIFE_S;
+
+	return plain->expires_s < last_s ? plain->expires_s : last_s;
+}
+
 static void ticket_fill(struct deposit_ticket *ticket, const struct deposit_hearing *hearing,
 			const struct deposit_row_message *row, const struct deposit_plain *plain)
 {
@@ -180,7 +204,7 @@ static void ticket_fill(struct deposit_ticket *ticket, const struct deposit_hear
 	memcpy(ticket->recipient, node_key_public(hearing->key), sizeof(ticket->recipient));
 	memcpy(ticket->store, hearing->store, sizeof(ticket->store));
 	memcpy(ticket->receipt, plain->receipt, sizeof(ticket->receipt));
-	ticket->expires_s = row->expires_s;
+	ticket->expires_s = mark_end_s(hearing, plain);
 }
 
 /* No part wants it: it goes without a mark, and would be unfit once more. */
@@ -208,7 +232,7 @@ static bool give(struct deposits *deposits, const struct deposit_hearing *hearin
 					.store = hearing->store,
 					.content = plain->content,
 					.len = plain->len,
-					.expires_s = row->expires_s};
+					.expires_s = plain->expires_s};
 
 	if (!ticket)
 		return false;
@@ -237,9 +261,14 @@ bool deposits_hear(struct deposits *deposits, const struct deposit_hearing *hear
 	const struct deposit_row *known;
 
 	deposits->now_ns = hearing->now_ns;
-	*out_is_junk = deposits_unseal(hearing->key, row, &deposits->opened, &plain) < 0;
+	*out_is_junk = false;
+	if (is_in_hand(deposits, recipient, row->id))
+		return false;
+	/* One whose time is over has no mark any more, so it is given to no part. */
+	*out_is_junk = deposits_unseal(hearing->key, row, &deposits->opened, &plain) < 0 ||
+		       plain.expires_s <= hearing->now_s;
 	deposits->stats.junk_cnt += *out_is_junk;
-	if (*out_is_junk || is_in_hand(deposits, recipient, row->id))
+	if (*out_is_junk)
 		return false;
 	known = deposits_rows_lookup(deposits, recipient, row->id);
 	if (known && known->kind == DEPOSIT_RECORD_DELIVERED) {

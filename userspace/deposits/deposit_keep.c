@@ -72,7 +72,7 @@ void deposits_row_deliver(struct deposits *deposits, struct deposit_row *row,
 	deposits_rows_delivered(deposits, row, receipt);
 	record = record_of(row);
 	deposits_write_put(deposits, row, &record, now_ns);
-	deposits_out_look(deposits, row, now_ns);
+	deposits_out_look(deposits, row->recipient->key, row->id, now_ns);
 }
 
 void deposits_row_drop(struct deposits *deposits, struct deposit_row *row, bool is_deleted,

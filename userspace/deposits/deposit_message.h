@@ -23,8 +23,8 @@
  *	answer		{0 how many went}
  */
 
-/* Inside the seal: kind 1 | receipt 16 | content. */
-#define DEPOSIT_HEAD_LEN       (1u + DEPOSIT_RECEIPT_LEN)
+/* Inside the seal: kind 1 | receipt 16 | expires s 8 | content. */
+#define DEPOSIT_HEAD_LEN       (1u + DEPOSIT_RECEIPT_LEN + 8u)
 #define DEPOSIT_SEALED_LEN_MIN (NODE_BOX_OVERHEAD + DEPOSIT_HEAD_LEN)
 #define DEPOSIT_SEALED_LEN_MAX (DEPOSIT_SEALED_LEN_MIN + DEPOSIT_CONTENT_LEN_MAX)
 

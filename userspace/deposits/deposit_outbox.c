@@ -83,9 +83,13 @@ static void out_end(struct deposit_out *out, enum deposit_state state, uint64_t 
 	out_say(&last, now_ns);
 }
 
-static void out_move(struct deposit_out *out, enum deposit_state state, int err, const char *why,
+/* Returns false when its part took it back in moved: out is gone then. */
+WEFT_MUST_CHECK
+static bool out_move(struct deposit_out *out, enum deposit_state state, int err, const char *why,
 		     uint64_t now_ns)
 {
+	struct pool *pool = &out->deposits->out_pool;
+	uint64_t handle = pool_handle_of(pool, out);
 	bool is_same = out->state == state && out->err == err;
 
 	if (out->state != state)
@@ -95,6 +99,7 @@ static void out_move(struct deposit_out *out, enum deposit_state state, int err,
 	out->why = why;
 	if (!is_same)
 		out_say(out, now_ns);
+	return pool_lookup(pool, handle) == out;
 }
 
 /* --- pauses --- */
@@ -152,13 +157,33 @@ static void out_answered(struct deposit_out *out, const struct deposit_put_answe
 		return;
 	}
 	if (answer->state == DEPOSIT_STATE_DELIVERED) {
-		out_move(out, DEPOSIT_WAITING, WEFT_EREFUSED,
-			 "it was erased unopened, as the STORE node says", now_ns);
+		if (!out_move(out, DEPOSIT_WAITING, WEFT_EREFUSED,
+			      "it was erased unopened, as the STORE node says", now_ns))
+			return;
 		out->try_cnt = DOUBLINGS_MAX;
 	} else {
 		out->deposits->stats.sent_cnt += out->state != DEPOSIT_KEPT;
-		out_move(out, DEPOSIT_KEPT, 0, NULL, now_ns);
+		if (!out_move(out, DEPOSIT_KEPT, 0, NULL, now_ns))
+			return;
 	}
+	out_rest(out, now_ns);
+}
+
+/*
+ * The STORE node had it. The first time it is put again at once. Where its recipient cannot open it, it
+ * is erased each time, so the pauses grow with the losses.
+ */
+static void out_lost(struct deposit_out *out, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	unsigned lost_cnt = out->lost_cnt++;
+
+	if (!out_move(out, DEPOSIT_WAITING, reply->err, why_of(reply), now_ns))
+		return;
+	if (lost_cnt == 0) {
+		timer_set(out->deposits->params.timers, &out->timer, now_ns);
+		return;
+	}
+	out->try_cnt = lost_cnt;
 	out_rest(out, now_ns);
 }
 
@@ -166,12 +191,12 @@ static void out_failed(struct deposit_out *out, const struct mesh_reply *reply, 
 {
 	out->deposits->stats.unsent_cnt++;
 	if (reply->err == WEFT_EABSENT && out->state == DEPOSIT_KEPT) {
-		out_move(out, DEPOSIT_WAITING, reply->err, why_of(reply), now_ns);
-		timer_set(out->deposits->params.timers, &out->timer, now_ns);
+		out_lost(out, reply, now_ns);
 		return;
 	}
-	if (out->state == DEPOSIT_WAITING)
-		out_move(out, DEPOSIT_WAITING, reply->err, why_of(reply), now_ns);
+	if (out->state == DEPOSIT_WAITING &&
+	    !out_move(out, DEPOSIT_WAITING, reply->err, why_of(reply), now_ns))
+		return;
 	out_rest(out, now_ns);
 	if (reply->not_before_ns > out->timer.at_ns)
 		timer_set(out->deposits->params.timers, &out->timer, reply->not_before_ns);
@@ -315,11 +340,11 @@ static void on_due(struct timer *timer, uint64_t now_ns)
 	}
 }
 
-void deposits_out_look(struct deposits *deposits, const struct deposit_row *kept, uint64_t now_ns)
+void deposits_out_look(struct deposits *deposits, const uint8_t *recipient, const uint8_t *id,
+		       uint64_t now_ns)
 {
-	const struct deposit_record as = {.recipient = kept->recipient->key,
-					  .id = kept->id,
-					  .peer = deposits_own_key(deposits)};
+	const struct deposit_record as = {
+		.recipient = recipient, .id = id, .peer = deposits_own_key(deposits)};
 	struct deposit_row *row = deposits_rows_lookup_out(deposits, &as);
 
 	if (row)
@@ -365,12 +390,21 @@ void deposits_out_expire(struct deposits *deposits, struct deposit_row *row, uin
 
 /* --- calls --- */
 
+static uint64_t out_end_of_life(const struct deposits *deposits, const struct deposit_draft *draft)
+{
+	uint64_t last_s = deposits_wall_s(deposits) + DEPOSITS_CHOSEN_LIFE_S;
+
+	return draft->expires_s < last_s ? draft->expires_s : last_s;
+}
+
 /* Seals draft's deposit into deposits->sealed, and names it. 0 or a negative code. */
 static int draft_seal(struct deposits *deposits, const struct deposit_draft *draft,
 		      uint8_t out_id[static DEPOSIT_ID_LEN])
 {
-	struct deposit_plain plain = {
-		.kind = (uint8_t)draft->kind, .content = draft->content, .len = draft->len};
+	struct deposit_plain plain = {.kind = (uint8_t)draft->kind,
+				      .expires_s = out_end_of_life(deposits, draft),
+				      .content = draft->content,
+				      .len = draft->len};
 	uint8_t fresh[NODE_BOX_RANDOM_LEN];
 	int err;
 
@@ -399,13 +433,6 @@ static void draft_wait(struct deposits *deposits, const struct deposit_draft *dr
 	const struct deposit_waiter waiter = {.done = draft->done, .arg = draft->arg};
 
 	deposits_write_wait(deposits, &waiter, now_ns);
-}
-
-static uint64_t out_end_of_life(const struct deposits *deposits, const struct deposit_draft *draft)
-{
-	uint64_t last_s = deposits_wall_s(deposits) + DEPOSITS_CHOSEN_LIFE_S;
-
-	return draft->expires_s < last_s ? draft->expires_s : last_s;
 }
 
 int deposits_put_at(struct deposits *deposits, const struct deposit_draft *draft, uint64_t now_ns,

@@ -39,6 +39,8 @@ static void pull_finish(struct deposit_pull *pull, int err, uint64_t now_ns)
 	void *arg = pull->arg;
 	unsigned cnt = pull->cnt;
 
+	if (!deposits_is_own_key(deposits, pull->store))
+		deposits_patience_note(pull, err == 0, now_ns);
 	pull_free(pull);
 	if (done)
 		done(arg, err, cnt, now_ns);
@@ -134,6 +136,10 @@ static void pull_go_on(struct deposit_pull *pull, uint64_t now_ns)
 	bool was_greeting = pull->is_greeting;
 	int err;
 
+	if (pull->is_over) {
+		pull_finish(pull, WEFT_EBUSY, now_ns);
+		return;
+	}
 	if (was_greeting && pull->page_cnt++ == 0) {
 		pull->after = 0;
 	} else if (was_greeting) {
@@ -153,16 +159,24 @@ static void pull_go_on(struct deposit_pull *pull, uint64_t now_ns)
 static void page_hear(struct deposit_pull *pull, const struct deposit_page *page, uint64_t now_ns)
 {
 	const struct deposit_hearing hearing = {
-		.store = pull->store, .key = key_of(pull), .now_ns = now_ns};
+		.store = pull->store,
+		.key = key_of(pull),
+		.now_ns = now_ns,
+		.now_s = deposits_wall_s(pull->deposits),
+	};
+	/* What is kept here has bounds of its own. */
+	bool is_here = deposits_is_own_key(pull->deposits, pull->store);
 
 	pull->junk_cnt = 0;
 	pull->next = page->next;
-	for (unsigned i = 0; i < page->row_cnt; i++) {
-		bool is_junk;
+	for (unsigned i = 0; i < page->row_cnt && !pull->is_over; i++) {
+		bool is_junk, is_taken = deposits_hear(pull->deposits, &hearing, &page->rows[i],
+						       &is_junk);
 
-		pull->cnt += deposits_hear(pull->deposits, &hearing, &page->rows[i], &is_junk);
+		pull->cnt += is_taken;
 		if (is_junk)
 			memcpy(pull->junk[pull->junk_cnt++], page->rows[i].id, DEPOSIT_ID_LEN);
+		pull->is_over = !is_taken && !is_here && !deposits_patience_spend(pull, now_ns);
 	}
 }
 
@@ -216,7 +230,7 @@ static void pull_here(struct deposit_pull *pull, uint64_t now_ns)
 		struct deposit_row *row = deposits_rows_lookup(deposits, recipient, pull->junk[i]);
 
 		if (row && row->kind == DEPOSIT_RECORD_KEPT)
-			deposits_row_deliver(deposits, row, NULL, now_ns);
+			deposits_row_drop(deposits, row, true, now_ns);
 	}
 	if (pull->next > pull->after && ++pull->page_cnt < DEPOSITS_PULL_PAGES_MAX) {
 		pull->after = pull->next;
@@ -258,9 +272,12 @@ void deposits_pull_own(struct deposits *deposits, uint64_t now_ns)
 int deposits_pull_from(struct deposits *deposits, const struct deposit_pull_ask *ask,
 		       uint64_t now_ns)
 {
-	struct deposit_pull *pull = pool_acquire(&deposits->pulls);
+	struct deposit_pull *pull;
 	int err = 0;
 
+	if (deposits_patience_rests(deposits, ask->store, now_ns))
+		return WEFT_EBUSY;
+	pull = pool_acquire(&deposits->pulls);
 	if (!pull)
 		return WEFT_EFULL;
 	pull->deposits = deposits;

@@ -190,6 +190,7 @@ static void row_fill(struct deposit_row *row, const struct deposit_record *recor
 {
 	list_init(&row->link);
 	list_init(&row->writing);
+	list_init(&row->leaving);
 	row->unit.row = row;
 	row->order = order;
 	row->expires_s = record->expires_s;
@@ -272,7 +273,6 @@ void deposits_rows_delivered(struct deposits *deposits, struct deposit_row *row,
 {
 	row_count(deposits, row, -1);
 	kept_unlink(row);
-	row->recipient->unit_cnt--; /* the one that is left */
 	row->kind = DEPOSIT_RECORD_DELIVERED;
 	row->sealed_len = 0;
 	row->has_receipt = receipt != NULL;

@@ -11,7 +11,9 @@
  * What only the recipient of a deposit opens (crypto/node_box.h), and how a deposit is named:
  *
  *	id	the first 16 bytes of BLAKE3 derive_key("mesh/deposit/id/v1", receipt)
- *	sealed	node_box of kind 1 | receipt 16 | content, bound to recipient 32 | id 16
+ *	sealed	node_box of kind 1 | receipt 16 | expires s 8 | content, bound to recipient 32 | id 16
+ *
+ * expires is the depositor's word. A STORE node, which may keep the deposit for less, cannot alter it.
  *
  * Pure, and thread-safe.
  */
@@ -24,6 +26,7 @@ void deposits_id_of(const uint8_t receipt[static DEPOSIT_RECEIPT_LEN],
 struct deposit_plain {
 	uint8_t kind;
 	uint8_t receipt[DEPOSIT_RECEIPT_LEN];
+	uint64_t expires_s;
 	const uint8_t *content;
 	size_t len;
 };

@@ -2,21 +2,18 @@
 /*
  * Room for deposits of others, shared fairly: family, network, depositor, recipient. What was kept stays
  * as long as it can: a full room takes the youngest deposit of the account that holds most. Deposits
- * of several units leave whole.
+ * of several units leave whole, and only for a newcomer that gets all of its units.
  *
- * Networks without number may all write to one recipient. So what is kept for one has a bound, too.
- * There the network that has most gives way.
+ * Networks without number may all write to one recipient. So what is kept for one has a bound, too:
+ * deposit_recipient.c.
  */
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "base/random.h"
 #include "deposits_state.h"
 
-#define LEVEL_CNT      4u /* of the longest path */
-#define NETWORK_LEVEL  1u
-#define RECIPIENT_PART 16u /* of the room */
-/* How much more another network has before it gives way, as in base/fair/fair. */
-#define MARGIN 2u
+#define LEVEL_CNT     4u /* of the longest path */
+#define NETWORK_LEVEL 1u
 
 int deposits_share_init(struct deposits *deposits)
 {
@@ -59,9 +56,13 @@ static struct fair_path path_of(const struct deposits *deposits, const struct de
 	return path;
 }
 
-static uint64_t network_of(const struct fair_path *path)
+/* This node itself has no address: its family, its network and the depositor are one. */
+static void accounts_set(struct deposit_row *row, const struct fair_path *path)
 {
-	return path->level_cnt == LEVEL_CNT ? path->ids[NETWORK_LEVEL] : path->ids[0];
+	bool has_network = path->level_cnt == LEVEL_CNT;
+
+	for (unsigned i = 0; i < DEPOSIT_ACCOUNT_CNT; i++)
+		row->accounts[i] = path->ids[has_network ? i : 0];
 }
 
 /* --- units --- */
@@ -72,36 +73,11 @@ static void row_evict(struct deposits *deposits, struct deposit_row *row, uint64
 	deposits_row_drop(deposits, row, true, now_ns);
 }
 
-static bool unit_take(struct deposits *deposits, struct deposit_unit *unit,
-		      const struct fair_path *path, uint64_t now_ns)
-{
-	struct fair *fair = &deposits->fair;
-	struct fair_item *victim = NULL;
-	enum fair_verdict verdict;
-
-	if (fair->held_cnt == fair->config.cap_cnt) {
-		struct deposit_row *row;
-
-		victim = fair_victim(fair, path, now_ns);
-		row = victim ? container_of(victim, struct deposit_unit, slot)->row : NULL;
-		if (!row || row == unit->row) {
-			fair_refuse(fair, path, now_ns);
-			return false;
-		}
-		fair_evict(fair, victim, now_ns);
-		row_evict(deposits, row, now_ns);
-	}
-	verdict = fair_take(fair, path, &unit->slot, now_ns, &victim);
-	weft_assert(verdict == FAIR_TAKEN);
-	unit->row->recipient->unit_cnt += unit->row->kind == DEPOSIT_RECORD_KEPT;
-	deposits->stats.unit_cnt++;
-	return true;
-}
-
 static void unit_release(struct deposits *deposits, struct deposit_unit *unit)
 {
+	if (!fair_item_holds(&unit->slot))
+		return;
 	fair_release(&deposits->fair, &unit->slot, deposits->fair.now_ns);
-	unit->row->recipient->unit_cnt -= unit->row->kind == DEPOSIT_RECORD_KEPT;
 	deposits->stats.unit_cnt--;
 }
 
@@ -121,118 +97,102 @@ void deposits_share_release(struct deposits *deposits, struct deposit_row *row)
 	if (row->is_own)
 		return;
 	deposits_share_shrink(deposits, row);
-	/* A victim's first unit was taken from it already. */
 	unit_release(deposits, &row->unit);
 }
 
+/* A free unit. */
+static void unit_occupy(struct deposits *deposits, struct deposit_unit *unit,
+			const struct fair_path *path, uint64_t now_ns)
+{
+	struct fair_item *victim;
+	enum fair_verdict verdict = fair_take(&deposits->fair, path, &unit->slot, now_ns, &victim);
+
+	weft_assert(verdict == FAIR_TAKEN);
+	deposits->stats.unit_cnt++;
+}
+
+/* The row that pays gives up all of its units, and is on leaving. false: none pays for path. */
+static bool unit_free(struct deposits *deposits, const struct deposit_row *newcomer,
+		      const struct fair_path *path, struct list_node *leaving, uint64_t now_ns)
+{
+	struct fair *fair = &deposits->fair;
+	struct fair_item *victim = fair_victim(fair, path, now_ns);
+	struct deposit_row *row =
+		victim ? container_of(victim, struct deposit_unit, slot)->row : NULL;
+
+	if (!row || row == newcomer) {
+		fair_refuse(fair, path, now_ns);
+		return false;
+	}
+	fair_evict(fair, victim, now_ns);
+	deposits->stats.unit_cnt--;
+	deposits_share_release(deposits, row);
+	list_push_back(leaving, &row->leaving);
+	return true;
+}
+
 static bool units_take(struct deposits *deposits, struct deposit_row *row,
-		       const struct fair_path *path, uint64_t now_ns)
+		       const struct fair_path *path, struct list_node *leaving, uint64_t now_ns)
 {
 	uint32_t cnt = deposits_share_units(row->sealed_len);
 
-	if (!unit_take(deposits, &row->unit, path, now_ns))
-		return false;
-	for (uint32_t i = 1; i < cnt; i++) {
-		struct deposit_unit *unit = pool_acquire(&deposits->units);
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct deposit_unit *unit = i ? pool_acquire(&deposits->units) : &row->unit;
 
-		if (unit)
-			unit->row = row;
-		if (!unit || !unit_take(deposits, unit, path, now_ns)) {
-			if (unit)
+		if (!unit || (deposits->fair.held_cnt == deposits->fair.config.cap_cnt &&
+			      !unit_free(deposits, row, path, leaving, now_ns))) {
+			if (unit && i)
 				pool_release(&deposits->units, unit);
 			deposits_share_release(deposits, row);
 			return false;
 		}
-		unit->next = row->unit.next;
-		row->unit.next = unit;
-	}
-	return true;
-}
-
-/* --- what one recipient has --- */
-
-/* How many deposits of each network; open addressing, half of it empty. */
-#define TALLY_CNT (2 * DEPOSITS_PER_RECIPIENT)
-struct tally {
-	struct {
-		uint64_t network;
-		uint32_t cnt; /* 0: free */
-	} places[TALLY_CNT];
-};
-
-/* One more than DEPOSITS_PER_RECIPIENT are there at most. Ids of networks are keyed hashes. */
-static uint32_t *tally_of(struct tally *tally, uint64_t network)
-{
-	uint32_t at = (uint32_t)network % TALLY_CNT;
-
-	while (tally->places[at].cnt && tally->places[at].network != network)
-		at = (at + 1) % TALLY_CNT;
-	tally->places[at].network = network;
-	return &tally->places[at].cnt;
-}
-
-static bool may_give_way(const struct deposit_row *row, const struct deposit_row *newcomer)
-{
-	return row != newcomer && row->class <= newcomer->class &&
-	       row->network != newcomer->network;
-}
-
-/* The youngest deposit of the network that has most, of no better class than newcomer's; or NULL. */
-static struct deposit_row *recipient_victim(const struct deposit_row *newcomer)
-{
-	const struct list_node *kept = &newcomer->recipient->kept;
-	struct tally tally = {0};
-	struct deposit_row *victim = NULL;
-	uint32_t own_cnt, most = 0;
-
-	for (struct list_node *at = kept->next; at != kept; at = at->next)
-		++*tally_of(&tally, container_of(at, struct deposit_row, link)->network);
-	own_cnt = *tally_of(&tally, newcomer->network);
-	for (struct list_node *at = kept->prev; at != kept; at = at->prev) {
-		struct deposit_row *row = container_of(at, struct deposit_row, link);
-		uint32_t cnt = *tally_of(&tally, row->network);
-
-		if (!may_give_way(row, newcomer) || cnt <= most)
-			continue;
-		if (row->class < newcomer->class || cnt + 1 >= own_cnt + MARGIN) {
-			most = cnt;
-			victim = row;
+		unit->row = row;
+		if (i) {
+			unit->next = row->unit.next;
+			row->unit.next = unit;
 		}
-	}
-	return victim;
-}
-
-static bool recipient_has_room(const struct deposits *deposits, const struct deposit_row *row)
-{
-	const struct deposit_recipient *recipient = row->recipient;
-
-	/* row is linked, and has no units yet. */
-	return recipient->kept_cnt <= DEPOSITS_PER_RECIPIENT &&
-	       recipient->unit_cnt + deposits_share_units(row->sealed_len) <=
-		       deposits->unit_cap / RECIPIENT_PART;
-}
-
-static bool recipient_make_room(struct deposits *deposits, const struct deposit_row *row,
-				uint64_t now_ns)
-{
-	while (!recipient_has_room(deposits, row)) {
-		struct deposit_row *victim = recipient_victim(row);
-
-		if (!victim)
-			return false;
-		row_evict(deposits, victim, now_ns);
+		unit_occupy(deposits, unit, path, now_ns);
 	}
 	return true;
+}
+
+/* The newcomer got no room, so what gave way has its own again. */
+static void rows_restore(struct deposits *deposits, struct list_node *leaving, uint64_t now_ns)
+{
+	struct deposit_row *row;
+
+	while ((row = list_first(leaving, struct deposit_row, leaving))) {
+		struct fair_path path = path_of(deposits, row);
+		bool is_taken;
+
+		list_unlink(&row->leaving);
+		is_taken = units_take(deposits, row, &path, leaving, now_ns);
+		weft_assert(is_taken);
+	}
 }
 
 bool deposits_share_take(struct deposits *deposits, struct deposit_row *row, uint64_t now_ns)
 {
 	struct fair_path path = path_of(deposits, row);
+	struct list_node leaving;
+	struct deposit_row *gone;
 
-	row->network = network_of(&path);
-	if (row->kind == DEPOSIT_RECORD_KEPT && !recipient_make_room(deposits, row, now_ns)) {
+	list_init(&leaving);
+	accounts_set(row, &path);
+	if (row->kind == DEPOSIT_RECORD_KEPT &&
+	    !deposits_recipient_choose(deposits, row, &leaving)) {
 		fair_refuse(&deposits->fair, &path, now_ns);
 		return false;
 	}
-	return units_take(deposits, row, &path, now_ns);
+	for (struct list_node *at = leaving.next; at != &leaving; at = at->next)
+		deposits_share_release(deposits, container_of(at, struct deposit_row, leaving));
+	if (!units_take(deposits, row, &path, &leaving, now_ns)) {
+		rows_restore(deposits, &leaving, now_ns);
+		return false;
+	}
+	while ((gone = list_first(&leaving, struct deposit_row, leaving))) {
+		list_unlink(&gone->leaving);
+		row_evict(deposits, gone, now_ns);
+	}
+	return true;
 }

@@ -32,6 +32,7 @@ struct timer_wheel;
  *	deposit_keep.c		what is kept here; deposit_rows.c, deposit_share.c, deposit_write.c
  *	deposit_outbox.c	deposits of this node on their way
  *	deposit_pull.c		asks STORE nodes; deposit_deliver.c gives to parts and acknowledges
+ *	deposit_patience.c	which STORE nodes are left alone for a while
  *
  * The name of a deposit is a hash of its receipt, 16 bytes that lie inside the seal. So a receipt
  * proves that the recipient opened the deposit. The STORE node cannot make it up. It says to the
@@ -47,6 +48,7 @@ struct timer_wheel;
  *			gives one up, or the newcomer is refused
  *	outbox		DEPOSITS_OUT_MAX: parts of this node; one part has at most what is left free
  *	delivered	DEPOSITS_SEEN_MAX: deposits that a part of this node took; the oldest is forgotten
+ *	left alone	DEPOSITS_REST_CAP: STORE nodes that give rows of no use (deposit_patience.c)
  *
  * Home worker only; nothing blocks. Parts are never called inside the calls of this header.
  */
@@ -119,7 +121,7 @@ struct deposit {
 	const uint8_t *store;	  /* the node that kept it */
 	const uint8_t *content;	  /* proved by nothing but what is in it */
 	size_t len;
-	uint64_t expires_s;
+	uint64_t expires_s; /* the depositor's word */
 };
 enum deposit_verdict {
 	DEPOSIT_TAKEN, /* deposits_settle follows, once, also inside the call */
@@ -164,7 +166,10 @@ void deposits_settle(struct deposits *deposits, uint64_t ticket, int err, uint64
  * deposits_pull_from asks the STORE node store for the deposits of key, which signs for this session
  * alone; NULL: those of this node. What comes goes to the parts. done (may be NULL) is called once when
  * all was asked for: how many were given to parts, and 0 or why it ended before. store may be this node.
- * 0; then done follows. Or WEFT_EFULL (too many pulls are under way), or -ENOMEM.
+ * 0; then done follows. Or:
+ *   WEFT_EFULL  too many pulls are under way
+ *   WEFT_EBUSY  store gave too much that was of no use, and is left alone for a while
+ *   -ENOMEM
  */
 struct deposit_pull_ask {
 	const uint8_t *store;	    /* DEPOSIT_KEY_LEN */

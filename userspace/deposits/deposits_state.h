@@ -48,17 +48,20 @@ struct deposit_unit {
 struct deposit_recipient {
 	uint8_t key[DEPOSIT_KEY_LEN];
 	struct list_node kept; /* by order */
-	uint32_t row_cnt, kept_cnt, unit_cnt /* of kept ones */;
+	uint32_t row_cnt, kept_cnt;
 };
+/* What pays for a deposit of others, widest first; its class stands above. */
+enum deposit_account { DEPOSIT_FAMILY, DEPOSIT_NETWORK, DEPOSIT_DEPOSITOR, DEPOSIT_ACCOUNT_CNT };
 
 struct deposit_row {
 	struct deposit_unit unit;
 	struct list_node link; /* kept: of its recipient; delivered here: of seen; out: waiting */
 	struct list_node writing; /* in a batch that is not durable; unlinked: it is */
+	struct list_node leaving; /* gives its room to a newcomer, if that gets all of it */
 	struct deposit_recipient *recipient;
 	uint64_t order; /* the key of its record */
 	uint64_t expires_s;
-	uint64_t network; /* which pays */
+	uint64_t accounts[DEPOSIT_ACCOUNT_CNT]; /* keyed hashes */
 	uint8_t id[DEPOSIT_ID_LEN];
 	uint8_t peer[DEPOSIT_KEY_LEN];
 	uint8_t receipt[DEPOSIT_RECEIPT_LEN];
@@ -90,6 +93,25 @@ struct deposit_writes {
 	uint64_t due_ns;
 	struct list_node rows, waiters; /* of the open batch */
 	struct pool waiter_pool, commits;
+};
+
+/* --- what one recipient has: deposit_recipient.c --- */
+
+/* Of one call: the deposits that are kept for a recipient, and how much each account has of them. */
+struct deposit_holder {
+	struct deposit_row *row;
+	uint32_t place_cnt;
+	bool is_leaving, is_in;
+};
+#define DEPOSITS_TALLY_CNT (2 * DEPOSITS_PER_RECIPIENT)
+struct deposit_holders {
+	struct deposit_holder rows[DEPOSITS_PER_RECIPIENT];
+	unsigned cnt;
+	uint32_t place_cnt; /* of those that stay */
+	struct {
+		uint64_t id;
+		uint32_t cnt; /* 0: free */
+	} tally[DEPOSITS_TALLY_CNT];
 };
 
 /* --- what parts have in hand: deposit_deliver.c --- */
@@ -125,7 +147,9 @@ struct deposit_pull {
 	uint8_t store[DEPOSIT_KEY_LEN];
 	uint64_t after;
 	unsigned cnt;
+	unsigned useless_cnt; /* rows that no part took */
 	unsigned page_cnt;
+	bool is_over;	  /* no page is asked for any more: deposit_patience.c */
 	bool is_greeting; /* the request makes the session by which key then signs */
 	bool was_refused; /* its session was another one: once more */
 	bool is_erasing;  /* the request takes junk away */
@@ -133,6 +157,28 @@ struct deposit_pull {
 	uint8_t junk[DEPOSIT_PAGE_MAX][DEPOSIT_ID_LEN];
 	uint16_t junk_cnt;
 	uint8_t reply[MESH_ASK_LEN_MAX + MESH_FRAME_OVERHEAD];
+};
+
+/*
+ * What rows cost that no part takes. An honest STORE node has at most DEPOSITS_PER_RECIPIENT of them.
+ * The pull of one that gives more ends, and the node is left alone: for a minute, then two, up to ten. All
+ * STORE nodes but chosen ones share so many a minute. Behind that, DEPOSITS_USELESS_SURE end a pull.
+ * A row costs 40 us, so a minute of liars costs 0.2 s of it.
+ */
+#define DEPOSITS_USELESS_PER_MIN 4096u
+#define DEPOSITS_USELESS_SURE	 4u
+#define DEPOSITS_REST_CAP	 256u /* nodes left alone; the one whose rest ends first is forgotten */
+#define DEPOSITS_REST_NS	 60000000000ull
+#define DEPOSITS_REST_MAX_NS	 600000000000ull
+struct deposit_rest {
+	uint8_t store[DEPOSIT_KEY_LEN];
+	uint64_t until_ns; /* 0: free */
+	uint64_t len_ns;
+};
+struct deposit_patience {
+	struct deposit_rest rests[DEPOSITS_REST_CAP];
+	uint64_t minute_ns; /* when it began */
+	unsigned useless_cnt;
 };
 
 /* A request of a peer that waits for the disk: deposit_answer.c. */
@@ -159,6 +205,7 @@ struct deposit_out {
 	struct mesh_request *request;
 	enum deposit_state state;
 	unsigned try_cnt;
+	unsigned lost_cnt; /* how often the STORE node had it no more */
 	int err;
 	const char *why;
 	uint8_t reply[256];
@@ -181,6 +228,7 @@ struct deposits {
 
 	struct fair fair;
 	struct fair_paths paths;
+	struct deposit_holders holders;
 	struct deposit_writes writes;
 	struct pool asked;
 
@@ -194,6 +242,7 @@ struct deposits {
 	uint8_t pull_queue[DEPOSITS_PULL_QUEUE_CAP][DEPOSIT_KEY_LEN];
 	uint32_t pull_queue_at, pull_queue_cnt;
 	uint64_t pull_round_ns;
+	struct deposit_patience patience;
 	bool is_own_due; /* something is kept here for this node itself */
 	struct pool answers;
 
@@ -262,6 +311,17 @@ bool deposits_share_take(struct deposits *deposits, struct deposit_row *row, uin
 /* deposits_share_shrink leaves one unit; deposits_share_release none. */
 void deposits_share_shrink(struct deposits *deposits, struct deposit_row *row);
 void deposits_share_release(struct deposits *deposits, struct deposit_row *row);
+
+/* --- deposit_recipient.c --- */
+
+#define DEPOSITS_RECIPIENT_PART 16u /* of the room */
+/*
+ * deposits_recipient_choose appends to leaving what gives way to newcomer among all that is kept for its
+ * recipient. newcomer is linked and has no units. false: it does not get in, and nothing gives way.
+ */
+WEFT_MUST_CHECK
+bool deposits_recipient_choose(struct deposits *deposits, const struct deposit_row *newcomer,
+			       struct list_node *leaving);
 
 /* --- deposit_write.c --- */
 
@@ -337,6 +397,7 @@ struct deposit_hearing {
 	const uint8_t *store;
 	const struct node_key *key;
 	uint64_t now_ns;
+	uint64_t now_s; /* wall clock */
 };
 bool deposits_hear(struct deposits *deposits, const struct deposit_hearing *hearing,
 		   const struct deposit_row_message *row, bool *out_is_junk);
@@ -351,6 +412,15 @@ void deposits_pull_look(struct deposits *deposits, const uint8_t *key, uint64_t 
 /* deposits_pull_own: something is kept here for this node. */
 void deposits_pull_own(struct deposits *deposits, uint64_t now_ns);
 
+/* --- deposit_patience.c --- */
+
+/* deposits_patience_rests: store is left alone now. */
+bool deposits_patience_rests(struct deposits *deposits, const uint8_t *store, uint64_t now_ns);
+/* deposits_patience_spend: pull brought a row that no part took. false: pull is to end. */
+bool deposits_patience_spend(struct deposit_pull *pull, uint64_t now_ns);
+/* deposits_patience_note: pull is over; is_whole: it came to its end. */
+void deposits_patience_note(const struct deposit_pull *pull, bool is_whole, uint64_t now_ns);
+
 /* --- deposit_outbox.c --- */
 
 WEFT_MUST_CHECK
@@ -359,8 +429,9 @@ void deposits_out_stop(struct deposits *deposits);
 /* deposits_out_enter: row, which is new or was loaded, goes on its way when it is durable. false: no place. */
 bool deposits_out_enter(struct deposits *deposits, struct deposit_row *row, uint64_t now_ns);
 void deposits_out_leave(struct deposits *deposits, struct deposit_row *row);
-/* deposits_out_look: what is kept here for recipient changed; the deposit may be of this node. */
-void deposits_out_look(struct deposits *deposits, const struct deposit_row *kept, uint64_t now_ns);
+/* deposits_out_look: what is kept here of id for recipient changed; the deposit may be of this node. */
+void deposits_out_look(struct deposits *deposits, const uint8_t *recipient, const uint8_t *id,
+		       uint64_t now_ns);
 /* deposits_out_expire drops row, whose life is over. */
 void deposits_out_expire(struct deposits *deposits, struct deposit_row *row, uint64_t now_ns);
 

@@ -55,6 +55,8 @@ struct rig_node {
 	unsigned pull_cnt, pulled_cnt;
 	int pull_err, moved_err;
 	bool refuses_messages;
+	bool takes_back; /* its deposit, when it hears of this state */
+	enum deposit_state takes_back_at;
 };
 
 static struct mesh_lab rig_lab;
@@ -114,11 +116,12 @@ static inline void rig_moved(void *ctx, const struct deposit_progress *progress,
 {
 	struct rig_node *node = ctx;
 
-	(void)now_ns;
 	if ((progress->err < 0) != (progress->why != NULL))
 		abort();
 	node->moved_cnts[progress->state]++;
 	node->moved_err = progress->err;
+	if (node->takes_back && node->takes_back_at == progress->state)
+		(void)deposits_withdraw(node->deposits, progress->id, now_ns);
 }
 
 static inline void rig_done(void *arg, int err)

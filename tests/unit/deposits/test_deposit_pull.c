@@ -212,7 +212,7 @@ static void test_what_cannot_be_opened_is_erased_by_its_recipient(void)
 	end_all();
 }
 
-static void test_a_depositor_is_not_deceived_by_a_store_node_that_erases(void)
+static void test_what_was_erased_unopened_is_put_again(void)
 {
 	struct deposit_ack_message message;
 	const uint8_t receipt[DEPOSIT_RECEIPT_LEN] = {6};
@@ -223,17 +223,20 @@ static void test_a_depositor_is_not_deceived_by_a_store_node_that_erases(void)
 		.from = d, .store = s, .recipient = r->mesh->key, .number = 1, .receipt = receipt};
 	CHECK_EQ(rig_put(&deposit), 0);
 	rig_pass(2 * NS_PER_S);
-	/* R says that it cannot open it: so no receipt comes. */
+	/* R says that it cannot open it: so no receipt comes, and it is put again. */
 	message = ack_for(r->mesh->key);
 	message.id_cnt = 1;
 	deposits_id_of(receipt, message.ids[0]);
 	CHECK_EQ(acknowledge(r, &message), 0);
 	CHECK_EQ(rig_stats(s).held_cnt, 0);
-	rig_pass(600 * NS_PER_S);
+	CHECK_EQ(rig_stats(s).tombstone_cnt, 0);
 	CHECK_EQ(d->moved_cnts[DEPOSIT_DELIVERED], 0);
-	CHECK_EQ(d->moved_err, WEFT_EREFUSED);
+	rig_pass(60 * NS_PER_S);
+	CHECK_EQ(d->moved_cnts[DEPOSIT_WAITING], 1);
+	CHECK_EQ(d->moved_err, 0);
 	rig_pass(3600 * NS_PER_S);
-	CHECK_EQ(d->moved_cnts[DEPOSIT_EXPIRED], 1);
+	CHECK_EQ(rig_got(r, 1), 1);
+	CHECK_EQ(d->moved_cnts[DEPOSIT_DELIVERED], 1);
 	end_all();
 }
 
@@ -408,7 +411,7 @@ int main(void)
 	RUN(test_a_mailpull_that_was_overheard_is_refused_on_another_session);
 	RUN(test_a_name_does_not_erase_and_a_receipt_does);
 	RUN(test_what_cannot_be_opened_is_erased_by_its_recipient);
-	RUN(test_a_depositor_is_not_deceived_by_a_store_node_that_erases);
+	RUN(test_what_was_erased_unopened_is_put_again);
 	RUN(test_messages_that_are_none_are_refused_and_counted);
 	RUN(test_a_put_that_is_over_or_for_no_key_is_refused_and_a_question_makes_none);
 	RUN(test_many_deposits_come_page_by_page);

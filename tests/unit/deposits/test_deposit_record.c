@@ -117,7 +117,8 @@ static void seal_for(const struct node_key *key, const struct deposit_plain *pla
 static void test_the_recipient_alone_opens_a_deposit_under_its_name(void)
 {
 	const uint8_t seed[NODE_KEY_SEED_LEN] = {1}, other_seed[NODE_KEY_SEED_LEN] = {2};
-	struct deposit_plain plain = {.kind = 1, .receipt = {9}, .content = sealed}, opened;
+	struct deposit_plain plain = {.kind = 1, .receipt = {9}, .expires_s = 7, .content = sealed},
+			     opened;
 	struct node_key *key, *other;
 
 	if (node_key_from_seed(seed, &key) < 0 || node_key_from_seed(other_seed, &other) < 0)
@@ -126,6 +127,7 @@ static void test_the_recipient_alone_opens_a_deposit_under_its_name(void)
 	seal_for(key, &plain);
 	CHECK_EQ(deposits_unseal(key, &row, &scratch, &opened), 0);
 	CHECK_EQ(opened.kind, 1);
+	CHECK_EQ(opened.expires_s, 7);
 	CHECK_EQ(opened.len, plain.len);
 	CHECK_MEM(opened.content, sealed, opened.len);
 	CHECK_MEM(opened.receipt, plain.receipt, sizeof(plain.receipt));
@@ -146,7 +148,8 @@ static void test_the_recipient_alone_opens_a_deposit_under_its_name(void)
 static void test_the_published_put_is_made(void)
 {
 	const uint8_t seed[NODE_KEY_SEED_LEN] = {0};
-	struct deposit_plain plain = {.kind = 1, .content = (const uint8_t *)"marker", .len = 6};
+	struct deposit_plain plain = {
+		.kind = 1, .expires_s = 1800000000, .content = (const uint8_t *)"marker", .len = 6};
 	struct deposit_put_message message = {.expires_s = 1800000000, .sealed = out};
 	uint8_t fresh[NODE_BOX_RANDOM_LEN], want[512];
 	char text[1100] = "";

@@ -20,6 +20,7 @@ struct left {
 	enum fair_class class;
 	size_t sealed_len; /* 0: a unit */
 	uint64_t life_s;   /* 0: an hour */
+	bool is_ipv6;
 };
 
 static void key_of(unsigned from, uint8_t key[static DEPOSIT_KEY_LEN])
@@ -46,6 +47,10 @@ static int leave(const struct left *left)
 		.sealed_len = left->sealed_len ? left->sealed_len : DEPOSIT_SEALED_LEN_MIN,
 	};
 
+	if (left->is_ipv6)
+		record.source = (struct addr){
+			.ip = {0x20, 1, 0, (uint8_t)(left->network >> 8), (uint8_t)left->network},
+			.family = ADDR_IPV6};
 	key_of(left->depositor, depositor);
 	key_of(left->recipient, recipient);
 	number++;
@@ -66,6 +71,20 @@ static unsigned kept_for(unsigned recipient)
 	key_of(recipient, key);
 	of = deposits_recipient_lookup(s->deposits, key);
 	return of ? of->kept_cnt : 0;
+}
+
+/* How many of them came by addresses of family. */
+static unsigned kept_of(unsigned recipient, uint8_t family)
+{
+	uint8_t key[DEPOSIT_KEY_LEN];
+	const struct deposit_recipient *of;
+	unsigned cnt = 0;
+
+	key_of(recipient, key);
+	of = deposits_recipient_lookup(s->deposits, key);
+	for (const struct list_node *at = of->kept.next; at != &of->kept; at = at->next)
+		cnt += container_of(at, struct deposit_row, link)->source.family == family;
+	return cnt;
 }
 
 static void test_a_million_puts_of_a_thousand_keys_take_nothing_of_another_network(void)
@@ -155,6 +174,83 @@ static void test_a_recipient_has_a_sixteenth_of_the_room(void)
 				      .sealed_len = 64 * 1024 - DEPOSIT_RECORD_HEAD_LEN + 1}),
 		 WEFT_EFULL);
 	CHECK_EQ(rig_stats(s).unit_cnt, 64);
+	rig_end();
+}
+
+static void test_a_recipients_share_is_counted_by_bytes_and_by_family(void)
+{
+	/* 32 of 256 places. */
+	const size_t long_len = 8 * 1024 - DEPOSIT_RECORD_HEAD_LEN;
+	unsigned i;
+
+	begin();
+	/* Four networks of IPv4 with 2 long ones each, and all places are taken. */
+	for (i = 0; i < 8; i++)
+		CHECK_EQ(leave(&(struct left){.depositor = 1 + i / 2,
+					      .network = 1 + i / 2,
+					      .recipient = 1,
+					      .sealed_len = long_len}),
+			 0);
+	/* A network with many short ones holds less than one with a long one more. */
+	for (i = 0; i < 8; i++)
+		CHECK_EQ(leave(&(struct left){.depositor = 9, .network = 9, .recipient = 1}), 0);
+	CHECK_EQ(kept_for(1), 7 + 8);
+	CHECK_EQ(rig_stats(s).evicted_cnt, 1);
+	CHECK_EQ(leave(&(struct left){.depositor = 9, .network = 9, .recipient = 1}), 0);
+	CHECK_EQ(kept_for(1), 6 + 9);
+	/* Networks of one family have a half of it, and the other family the other half. */
+	for (i = 0; i < 1000; i++)
+		(void)!leave(&(struct left){
+			.depositor = 100 + i, .network = 100 + i, .recipient = 1, .is_ipv6 = true});
+	CHECK(kept_of(1, ADDR_IPV6) >= 30 && kept_of(1, ADDR_IPV6) <= 34);
+	rig_end();
+}
+
+static void test_nothing_gives_way_to_a_deposit_that_gets_no_room(void)
+{
+	unsigned i;
+
+	begin();
+	rig_stop(s);
+	s->config.room_len = 16 * DEPOSITS_ROOM_MIN;
+	rig_start(s);
+	for (i = 0; i < DEPOSITS_PER_RECIPIENT; i++)
+		CHECK_EQ(leave(&(struct left){.depositor = i, .network = 1, .recipient = 1}), 0);
+	/* Network 2 has all the rest of the room, so it gets one unit for one, and no more. */
+	for (i = 0; rig_stats(s).unit_cnt < 16 * DEPOSITS_ROOM_MIN / DEPOSIT_UNIT_LEN; i++)
+		CHECK_EQ(leave(&(struct left){.depositor = i, .network = 2, .recipient = 10 + i}),
+			 0);
+	CHECK_EQ(leave(&(struct left){.depositor = 9999999,
+				      .network = 2,
+				      .recipient = 1,
+				      .sealed_len = 10 * 1024}),
+		 WEFT_EFULL);
+	CHECK_EQ(kept_for(1), DEPOSITS_PER_RECIPIENT);
+	CHECK_EQ(rig_stats(s).evicted_cnt, 0);
+	CHECK_EQ(rig_stats(s).unit_cnt, 16 * DEPOSITS_ROOM_MIN / DEPOSIT_UNIT_LEN);
+	rig_end();
+	begin();
+	for (i = 0; i < 1024; i++)
+		CHECK_EQ(leave(&(struct left){
+				 .depositor = i, .network = i < 530 ? 1 : 2, .recipient = i}),
+			 0);
+	/* Network 1 gives up 17 units before it has as few as network 2, and 40 are wanted. */
+	CHECK_EQ(leave(&(struct left){.depositor = 9999,
+				      .network = 2,
+				      .recipient = 9999,
+				      .sealed_len = 40 * 1024 - DEPOSIT_RECORD_HEAD_LEN}),
+		 WEFT_EFULL);
+	CHECK_EQ(rig_stats(s).held_cnt, 1024);
+	CHECK_EQ(rig_stats(s).evicted_cnt, 0);
+	CHECK_EQ(leave(&(struct left){.depositor = 9999,
+				      .network = 2,
+				      .recipient = 9999,
+				      .sealed_len = 17 * 1024 - DEPOSIT_RECORD_HEAD_LEN}),
+		 0);
+	CHECK_EQ(rig_stats(s).evicted_cnt, 17);
+	CHECK_EQ(rig_stats(s).unit_cnt, 1024);
+	rig_crash(s);
+	rig_start(s);
 	rig_end();
 }
 
@@ -261,6 +357,8 @@ int main(void)
 	RUN(test_what_was_kept_stays_and_the_youngest_of_the_largest_gives_way);
 	RUN(test_a_recipient_has_256_deposits_at_most_and_no_network_all_of_them);
 	RUN(test_a_recipient_has_a_sixteenth_of_the_room);
+	RUN(test_a_recipients_share_is_counted_by_bytes_and_by_family);
+	RUN(test_nothing_gives_way_to_a_deposit_that_gets_no_room);
 	RUN(test_the_room_is_the_same_behind_a_crash);
 	RUN(test_a_record_that_is_none_is_deleted_at_the_start);
 	RUN(test_what_the_disk_refuses_is_not_kept_and_its_call_learns_it);
