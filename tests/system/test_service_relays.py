@@ -14,6 +14,8 @@ from sessions import node_id
 
 CORE = {"fapp", "housing", "repair"}
 FLAT = ["room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01", "postcode=10115"]
+SLOT = ["specialities=depression", "modalities=video", "cost_bearers=self-pay", "postcode=10115",
+        "slots=2027-01-01T10:00", "slot_type=first-talk"]
 BOATS = ("[service]\nname = boats\nversion = 1\ntitle = Boats\ndescription = Boats to hire.\n"
          "[field length]\ntype = number\nrequired = yes\nmin = 1\nmax = 100\nlabel = Length\n"
          "[filter min_length]\nfield = length\nmatch = at-least\nlabel = Length\n")
@@ -31,6 +33,17 @@ def relayed(daemon, of):
 def find(daemon, schema="housing"):
     done = daemon.weft("--json", "offer", "find", schema)
     return json.loads(done.stdout)["offers"]
+
+
+def test_a_relay_of_one_service_says_and_keeps_that_one_alone(lab):
+    n1, n2 = fabric.start(lab, 2, more="[offers]\nservices = FAPP\n")
+    wait_for(lambda: relayed(n1, n2) == {"fapp"}, "what n2 says", timeout=3)
+    check_eq(n1.weft("offer", "publish", "housing", *FLAT).returncode, OK, "an own offer is no other's")
+    check_eq(n1.weft("offer", "publish", "fapp", *SLOT).returncode, OK, "published")
+    wait_for(lambda: find(n2, "fapp"), "n2 keeps what it relays", timeout=3)
+    check_eq(find(n2), [], "and nothing else")
+    wait_for(lambda: relays(n2)[node_id(n1)]["offered"] == "fapp housing", "a provider of both", timeout=3)
+    check_eq(relayed(n2, n1), {"fapp"}, "and a relay of one")
 
 
 def test_neighbours_know_each_others_services_and_hear_changes_within_a_second(lab):

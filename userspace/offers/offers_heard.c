@@ -114,6 +114,10 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		*out_why = "the service takes no signatures of the seed form";
 		return SPREAD_REFUSED;
 	}
+	if (!offers_relays_service(offers, schema)) {
+		*out_why = "this node relays other services";
+		return SPREAD_REFUSED;
+	}
 	(void)params->neighbours->path(params->mesh.mesh, message->peer, &path);
 	(void)params->neighbours->find(params->mesh.mesh, message->peer, &neighbour);
 	put.class = neighbour.is_known ? FAIR_KNOWN : FAIR_UNKNOWN;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this node says of its services to its neighbours, and which of them get its messages first.
- * It relays each service whose schema it has. Others it sends on as well, but cannot answer for.
+ * It relays each service whose schema it has, or of these the ones that offers.services names. Of
+ * services without a schema it sends offers on as well, but cannot answer for them.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "crypto/node_key.h"
 #include "service_offers_state.h"
@@ -21,17 +23,35 @@ static struct service_caps_row *row_find(const struct rows *rows, uint32_t servi
 	return NULL;
 }
 
-/* By ascending services. Those that share an id, each with a schema of its own, are one. */
-static void row_add(struct rows *rows, const struct schema *schema)
+bool offers_relays_service(const struct service_offers *offers, const struct schema *schema)
 {
+	const char *at = offers->params.config.services;
+	size_t len;
+
+	if (!*at)
+		return true;
+	for (; schema && *(at += strspn(at, " ")); at += len) {
+		len = strcspn(at, " ");
+		if (strlen(schema->name) == len && strncasecmp(schema->name, at, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* By ascending services. Those that share an id, each with a schema of its own, are one. */
+static void row_add(struct rows *rows, const struct schema *schema, uint8_t roles)
+{
+	struct service_caps_row *row = row_find(rows, schema->id);
 	unsigned at = rows->cnt;
 
-	if (rows->cnt == SERVICE_CAPS_ROWS_MAX || row_find(rows, schema->id))
+	if (row)
+		row->roles |= roles;
+	if (row || rows->cnt == SERVICE_CAPS_ROWS_MAX)
 		return;
 	for (; at > 0 && rows->rows[at - 1].service > schema->id; at--)
 		rows->rows[at] = rows->rows[at - 1];
 	rows->rows[at] = (struct service_caps_row){
-		.service = schema->id, .roles = SERVICE_ROLE_RELAY, .version = schema->version};
+		.service = schema->id, .roles = roles, .version = schema->version};
 	rows->cnt++;
 }
 
@@ -44,6 +64,17 @@ static bool on_own(void *arg, const struct offer_name *name, bool is_withdrawn)
 	return true;
 }
 
+/* A service without a role is not named. */
+static void rows_pack(struct rows *rows)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < rows->cnt; i++)
+		if (rows->rows[i].roles)
+			rows->rows[cnt++] = rows->rows[i];
+	rows->cnt = cnt;
+}
+
 static unsigned on_rows(void *ctx, struct service_caps_row out[static SERVICE_CAPS_ROWS_MAX])
 {
 	const struct service_offers *offers = ctx;
@@ -52,10 +83,12 @@ static unsigned on_rows(void *ctx, struct service_caps_row out[static SERVICE_CA
 	struct schema_entry entry;
 
 	for (unsigned i = 0; offers_schema_registry_at(offers->registry, i, &entry); i++)
-		row_add(&rows, entry.schema);
+		row_add(&rows, entry.schema,
+			offers_relays_service(offers, entry.schema) ? SERVICE_ROLE_RELAY : 0);
 	offers_store_count(offers->store, &counts);
 	if (counts.own_cnt)
 		offers_store_words(offers->store, on_own, &rows);
+	rows_pack(&rows);
 	return rows.cnt;
 }
 

@@ -50,9 +50,12 @@ enum offers_relays_use {
 	OFFERS_RELAYS_ENDORSED, /* those that are of level 1 and more in the service */
 };
 
+#define OFFERS_SERVICES_CAP 512
 struct service_offers_config {
 	bool is_on;
 	enum offers_relays_use relays_use;
+	/* names of the services that it relays, with spaces between them; empty: all of its schemas */
+	char services[OFFERS_SERVICES_CAP];
 	uint64_t
 		room_len; /* bytes of offers and of their keys, by fair shares (store/offer_store.h) */
 	struct spread_config spread;

@@ -157,6 +157,8 @@ int offers_reservations_start(struct service_offers *offers);
 
 WEFT_MUST_CHECK
 int offers_roles_open(struct service_offers *offers);
+/* offers_relays_service: offers of others of that schema, NULL for none, are kept and sent on. */
+bool offers_relays_service(const struct service_offers *offers, const struct schema *schema);
 enum spread_rank offers_rank(void *ctx, uint32_t service, const uint8_t *peer);
 /* offers_roles_changed: schemas or own offers did; before offers_roles_open nothing follows. */
 void offers_roles_changed(struct service_offers *offers, uint64_t now_ns);
