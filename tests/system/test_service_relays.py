@@ -42,6 +42,7 @@ def test_a_relay_of_one_service_says_and_keeps_that_one_alone(lab):
     check_eq(n1.weft("offer", "publish", "fapp", *SLOT).returncode, OK, "published")
     wait_for(lambda: find(n2, "fapp"), "n2 keeps what it relays", timeout=3)
     check_eq(find(n2), [], "and nothing else")
+    check_eq(n2.weft("offer", "find", "housing", "--mesh").returncode, OK, "but what it asks for itself")
     wait_for(lambda: relays(n2)[node_id(n1)]["offered"] == "fapp housing", "a provider of both", timeout=3)
     check_eq(relayed(n2, n1), {"fapp"}, "and a relay of one")
 

@@ -79,10 +79,10 @@ static const uint8_t *key_of(struct service_offers *offers, const struct service
 	return offers_store_get(offers->store, &name, on_key, key) < 0 ? NULL : key;
 }
 
-enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
-				const char **out_why)
+/* Of what a neighbour announced, and of what it answered with. */
+static enum spread_verdict word_keep(struct service_offers *offers,
+				     const struct spread_message *message, const char **out_why)
 {
-	struct service_offers *offers = ctx;
 	const struct service_offers_params *params = &offers->params;
 	const struct service_message *parsed = message->parsed;
 	struct mesh_neighbour neighbour = {.is_known = false};
@@ -114,10 +114,6 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		*out_why = "the service takes no signatures of the seed form";
 		return SPREAD_REFUSED;
 	}
-	if (!offers_relays_service(offers, schema)) {
-		*out_why = "this node relays other services";
-		return SPREAD_REFUSED;
-	}
 	(void)params->neighbours->path(params->mesh.mesh, message->peer, &path);
 	(void)params->neighbours->find(params->mesh.mesh, message->peer, &neighbour);
 	put.class = neighbour.is_known ? FAIR_KNOWN : FAIR_UNKNOWN;
@@ -136,6 +132,22 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		offers_due(offers, message->now_ns);
 	}
 	return verdict_of(verdict, out_why);
+}
+
+enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
+				const char **out_why)
+{
+	struct service_offers *offers = ctx;
+	struct offer_terms terms;
+
+	if (offer_terms_read(message->parsed, &terms) == 0 &&
+	    !offers_relays_service(offers, offers_schema_registry_lookup(
+						   offers->registry, message->parsed->service,
+						   terms.schema, terms.schema_len))) {
+		*out_why = "this node relays other services";
+		return SPREAD_REFUSED;
+	}
+	return word_keep(offers, message, out_why);
 }
 
 /* --- queries --- */
@@ -298,7 +310,7 @@ static void entry_keep(struct service_offers *offers, const struct spread_messag
 	const char *why;
 
 	if (offers_message_parse(bytes, len, &message) == 0)
-		(void)offers_keep(offers, &entry, &why);
+		(void)word_keep(offers, &entry, &why);
 }
 
 void offers_hear(void *ctx, const struct spread_message *message,
