@@ -10,14 +10,16 @@
 #include "support/check.h"
 #include "support/spread_node.h"
 
-#define NODES	 20u
-#define LAPSE_NS (2 * NS_PER_S)
-#define LONG_NS	 (30 * NS_PER_S)
+#define NODES	    20u
+#define LAPSE_NS    (2 * NS_PER_S)
+#define LONG_NS	    (30 * NS_PER_S)
+#define LAB_STEP_NS NS_PER_MS
 
 struct place {
 	struct spread_node at;
 	unsigned kept_cnt, reserved_cnt, stranded_cnt;
 	uint8_t stranded_from[MESH_KEY_LEN];
+	uint64_t reserved_ns; /* when the last one came */
 	bool refuses, keeps;
 	enum spread_verdict kept;
 };
@@ -103,6 +105,7 @@ static enum spread_verdict on_reserve(void *ctx, const struct spread_message *me
 
 	(void)message;
 	place->reserved_cnt++;
+	place->reserved_ns = lab.now_ns;
 	*out_why = "it is not wanted";
 	return place->refuses ? SPREAD_REFUSED : SPREAD_NEW;
 }
@@ -218,6 +221,33 @@ static void test_a_reserve_goes_back_the_way_of_the_announce(void)
 		CHECK_EQ(places[i].reserved_cnt, 0);
 		CHECK_EQ(stats_of(&places[i]).walked_cnt, 1);
 	}
+	end_all();
+}
+
+/* Links take 10 ms, always. What comes on top of two of them is the wait of the node between. */
+static void test_a_reserve_waits_for_a_random_time_within_the_bound(void)
+{
+	uint64_t least_ns = UINT64_MAX, most_ns = 0;
+	unsigned first_half_cnt = 0;
+
+	begin(3);
+	announce(&places[0]);
+	for (unsigned i = 0; i < 200; i++) {
+		const struct bytes bytes = reserve_of(&places[0], 1);
+		uint64_t begin_ns = lab.now_ns, wait_ns;
+
+		CHECK_EQ(tell(&places[2], &places[1], &bytes), 0);
+		settle(NS_PER_S);
+		CHECK_EQ(places[0].reserved_cnt, i + 1);
+		wait_ns = places[0].reserved_ns - begin_ns - 2 * calm.delay_ns;
+		CHECK(wait_ns <= SPREAD_JITTER_NS + 2 * LAB_STEP_NS);
+		least_ns = wait_ns < least_ns ? wait_ns : least_ns;
+		most_ns = wait_ns > most_ns ? wait_ns : most_ns;
+		first_half_cnt += wait_ns < SPREAD_JITTER_NS / 2;
+	}
+	CHECK(least_ns < SPREAD_JITTER_NS / 10);
+	CHECK(most_ns > SPREAD_JITTER_NS / 10 * 9);
+	CHECK(first_half_cnt > 70 && first_half_cnt < 130);
 	end_all();
 }
 
@@ -375,6 +405,7 @@ static void test_a_confirm_in_message_310_is_ignored(void)
 int main(void)
 {
 	RUN(test_a_reserve_goes_back_the_way_of_the_announce);
+	RUN(test_a_reserve_waits_for_a_random_time_within_the_bound);
 	RUN(test_where_the_next_node_is_gone_a_node_on_the_way_keeps_it);
 	RUN(test_without_any_way_it_is_kept_at_once_or_its_sender_hears);
 	RUN(test_a_provider_that_refuses_is_asked_once);
