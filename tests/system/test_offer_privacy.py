@@ -81,6 +81,11 @@ def reserve(daemon, offer):
     return json.loads(done.stdout)["reservation"]["reservation_id"]
 
 
+def confirm(daemon, reservation):
+    done = daemon.weft("reservation", "confirm", reservation)
+    check_eq(done.returncode, OK, done.stderr)
+
+
 def state(daemon, reservation):
     done = daemon.weft("--json", "reservation", "show", reservation)
     return json.loads(done.stdout)["reservation"]["state"] if done.returncode == OK else None
@@ -221,7 +226,7 @@ def test_a_relay_two_hops_away_learns_neither_the_consumer_nor_what_it_writes(la
     marks = {**marks_of(n4), "the text": MARKER.encode()}
     # The provider finds the box by itself where there is a directory.
     connect(n1, n3)
-    check_eq(n1.weft("reservation", "confirm", mine).returncode, OK, "it is confirmed")
+    confirm(n1, mine)
     wait_for(lambda: state(n4, mine) == "confirmed", "n4 has the answer", timeout=ANSWER_S)
     datagrams, messages, unopened = trace.close()
     check_eq(unopened, 0, f"of {len(datagrams)} datagrams none stays closed")
@@ -292,7 +297,7 @@ def transcript(lab, words, filters):
     check_eq([row["offer_id"] for row in find(n3, words[0], *filters)], [offer], "it is found")
     mine = reserve(n3, offer)
     wait_for(lambda: state(n1, mine) == "asked", "n1 has the reservation", timeout=SPREAD_S)
-    check_eq(n1.weft("reservation", "confirm", mine).returncode, OK, "it is confirmed")
+    confirm(n1, mine)
     wait_for(lambda: state(n3, mine) == "confirmed", "n3 has the answer", timeout=ANSWER_S)
     _, messages, unopened = trace.close()
     check_eq(unopened, 0, "no datagram stays closed")

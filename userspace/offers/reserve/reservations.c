@@ -237,6 +237,12 @@ void offers_reservation_settle(struct reservation *row, uint64_t now_ns)
 
 /* --- names --- */
 
+/* One that a crash would take is not there yet: nothing could be decided that would hold. */
+static bool is_kept(const struct reservation *row)
+{
+	return !row->is_pending || row->former;
+}
+
 static struct reservation *row_named(const struct reservations *reservations, const char *name,
 				     int *out_err)
 {
@@ -251,7 +257,7 @@ static struct reservation *row_named(const struct reservations *reservations, co
 		char text[RESERVATION_REF_TEXT_CAP];
 
 		zbase32_write(row->id, sizeof(row->id), text);
-		if (strncmp(text, name, len) != 0)
+		if (strncmp(text, name, len) != 0 || !is_kept(row))
 			continue;
 		found = row;
 		cnt++;
@@ -288,7 +294,8 @@ void offers_reservations_each(const struct reservations *reservations, reservati
 	while ((row = pool_next(&reservations->rows, row))) {
 		struct reservation_view view = reservation_view_of(row);
 
-		fn(arg, &view);
+		if (is_kept(row))
+			fn(arg, &view);
 	}
 }
 

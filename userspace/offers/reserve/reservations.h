@@ -276,6 +276,7 @@ int offers_reservations_decide(struct reservations *reservations,
 WEFT_MUST_CHECK
 int offers_reservations_show(const struct reservations *reservations, const char *name,
 			     reservation_view_fn fn, void *arg);
+/* offers_reservations_each, and what names one: a new one is there when it is durable. */
 void offers_reservations_each(const struct reservations *reservations, reservation_view_fn fn,
 			      void *arg);
 /* offers_reservations_confirmed: units of an offer of this node that are confirmed. */

@@ -334,6 +334,49 @@ static void test_both_sides_are_reminded_a_day_before_the_slot(void)
 	rig_end();
 }
 
+static void on_each(void *arg, const struct reservation_view *view)
+{
+	(void)view;
+	(*(unsigned *)arg)++;
+}
+
+static unsigned shown_cnt(const struct rig_side *side)
+{
+	unsigned cnt = 0;
+
+	offers_reservations_each(side->reservations, on_each, &cnt);
+	return cnt;
+}
+
+/* A provider that confirmed one at once was told that the disk does not keep up. */
+static void test_a_new_one_is_shown_when_no_crash_can_take_it(void)
+{
+	rig_begin();
+	CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
+	CHECK_EQ(shown_cnt(&rig.consumer), 0);
+	rig_pass(1);
+	CHECK_EQ(shown_cnt(&rig.consumer), 1);
+	rig_end();
+	rig_begin();
+	CHECK_EQ(rig_stranger(&(struct rig_stranger){.neighbour = 1, .number = 1}),
+		 RESERVATION_TAKEN);
+	CHECK_EQ(shown_cnt(&rig.provider), 0);
+	CHECK_EQ(rig.provider.happened[RESERVATION_EVENT_ASKED], 0);
+	rig_pass(1);
+	CHECK_EQ(shown_cnt(&rig.provider), 1);
+	CHECK_EQ(rig.provider.happened[RESERVATION_EVENT_ASKED], 1);
+	rig_end();
+	rig_begin();
+	CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
+	rig_pass(1);
+	CHECK_EQ(rig_decide(&rig.provider, id, RESERVATION_CONFIRM, NULL), 0);
+	/* One that changes stays. */
+	CHECK_EQ(shown_cnt(&rig.provider), 1);
+	rig_pass(1);
+	CHECK_EQ(rig_state(&rig.provider, id), RESERVATION_CONFIRMED);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_a_reserve_that_a_relay_dates_anew_is_none);
@@ -348,6 +391,7 @@ int main(void)
 	RUN(test_a_confirmed_one_stays_when_a_change_of_it_cannot_be_saved);
 	RUN(test_a_second_change_waits_for_the_first);
 	RUN(test_a_mark_that_cannot_be_saved_is_none);
+	RUN(test_a_new_one_is_shown_when_no_crash_can_take_it);
 	RUN(test_both_sides_are_reminded_a_day_before_the_slot);
 	return check_done();
 }

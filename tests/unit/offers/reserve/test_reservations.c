@@ -523,6 +523,7 @@ static void test_a_reservation_is_named_by_eight_letters_and_more(void)
 
 	rig_begin();
 	CHECK_EQ(rig_ask(0, 1, NULL, id), 0);
+	rig_pass(1);
 	zbase32_write(id, sizeof(id), name);
 	name[8] = '\0';
 	CHECK_EQ(offers_reservations_show(rig.consumer.reservations, name, rig_see, NULL), 0);
