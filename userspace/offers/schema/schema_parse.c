@@ -257,7 +257,7 @@ int offers_schema_parse(const char *text, size_t len, struct schema **out,
 		(void)offers_schema_fault_set(
 			offers_schema_fault_at(&parse, line), "",
 			"write [SECTION] or KEY = VALUE, at most 1024 bytes a line",
-			"this line is neither");
+			"the line is neither a section nor a key with a value");
 	if (err == 0)
 		err = parse_end(&parse);
 	if (err < 0) {

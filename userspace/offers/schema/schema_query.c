@@ -51,12 +51,17 @@ int offers_schema_query_from_text(const struct schema *schema, const char *word,
 	struct schema_shape shape;
 
 	*fault = (struct schema_fault){.line = 0};
-	if (idx < 0 || word[len] != '=') {
+	if (idx < 0) {
 		names_list(schema, next, sizeof(next));
 		return offers_schema_fault_set(fault, "", next, "%s has no filter %.*s",
 					       schema->name, len > 40 ? 40 : (int)len, word);
 	}
 	shape = shape_of(schema, (unsigned)idx);
+	if (word[len] != '=') {
+		snprintf(next, sizeof(next), "write %s=VALUE", shape.filter->name);
+		return offers_schema_fault_set(fault, shape.filter->name, next, "%s has no value",
+					       shape.filter->name);
+	}
 	if (query->values[idx].state != SCHEMA_ABSENT)
 		return offers_schema_fault_set(fault, shape.filter->name, NULL, "%s is given twice",
 					       shape.filter->name);

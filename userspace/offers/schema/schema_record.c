@@ -194,13 +194,18 @@ int offers_schema_value_from_text(const struct schema *schema, const char *word,
 	char next[sizeof(fault->next)];
 
 	*fault = (struct schema_fault){.line = 0};
-	if (idx < 0 || word[len] != '=') {
+	if (idx < 0) {
 		names_list(schema, next, sizeof(next));
 		return offers_schema_fault_set(fault, "", next, "%s has no field %.*s",
 					       schema->name, len > 40 ? 40 : (int)len, word);
 	}
 	value = &record->values[idx];
 	shape.field = &schema->fields[idx];
+	if (word[len] != '=') {
+		snprintf(next, sizeof(next), "write %s=VALUE", shape.field->name);
+		return offers_schema_fault_set(fault, shape.field->name, next, "%s has no value",
+					       shape.field->name);
+	}
 	if (value->state != SCHEMA_ABSENT)
 		return offers_schema_fault_set(fault, shape.field->name,
 					       "separate members by commas", "%s is given twice",

@@ -325,9 +325,15 @@ static int field_range(const struct schema_parsing *parse, struct schema_field *
 	err = bound_read(parse, "min", field, &field->min);
 	if (err == 0)
 		err = bound_read(parse, "max", field, &field->max);
-	if (err == 0 && field->min > field->max)
-		err = offers_schema_fault_set(offers_schema_fault_at(parse, parse->head_line),
-					      field->name, NULL, "min is greater than max");
+	if (err == 0 && field->min > field->max) {
+		const char *later = value_of(parse, "max") ? "max" : "min";
+		char max[SCHEMA_NUMBER_CAP];
+
+		return offers_schema_fault_set(offers_schema_fault_at(parse, line_of(parse, later)),
+					       field->name, "lower min, or write a greater max",
+					       "min is greater than max, which is %s",
+					       offers_schema_number_print(field, field->max, max));
+	}
 	return err;
 }
 

@@ -258,7 +258,7 @@ static void test_words_of_a_user_are_refused_with_the_next_step(void)
 		const char *word, *next;
 	} wrong[] = {
 		{"colour=red", "filters: number"},
-		{"max", "filters: number"},
+		{"max", "write max=VALUE"},
 		{"max=", ""},
 		{"max=x", "digits"},
 		{"in=5", "1..5"},

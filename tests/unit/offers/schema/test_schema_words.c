@@ -25,7 +25,7 @@ static void test_words_of_a_user_are_refused_with_the_next_step(void)
 		const char *word, *field, *next;
 	} rows[] = {
 		{"colour=red", "", "fields: room_type"},
-		{"rent", "", "fields: room_type"},
+		{"rent", "rent", "write rent=VALUE"},
 		{"rent=much", "rent", "digits"},
 		{"rent=70000", "rent", ""},
 		{"rent=450 EUR", "rent", "digits"},
