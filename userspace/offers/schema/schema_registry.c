@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "offers/schema/schema_export.h"
 #include "offers/schema/schema_shipped.h"
 #include "offers/schema/schema_type.h"
 
@@ -207,6 +208,25 @@ static int id_check(const struct schema_registry *registry, const struct schema 
 	return 0;
 }
 
+/* They compile to the same, whatever their texts say beside: comments, or that they were records. */
+static bool schema_is_alike(const struct schema *schema, const struct schema *other)
+{
+	uint8_t *records = malloc(2 * SCHEMA_TEXT_LEN_MAX);
+	struct writer a, b;
+	bool is_alike = false;
+
+	if (!records)
+		return false;
+	a = writer_of(records, SCHEMA_TEXT_LEN_MAX);
+	b = writer_of(records + SCHEMA_TEXT_LEN_MAX, SCHEMA_TEXT_LEN_MAX);
+	offers_schema_export(schema, &a);
+	offers_schema_export(other, &b);
+	if (!a.bad && !b.bad && writer_len(&a) == writer_len(&b))
+		is_alike = memcmp(a.start, b.start, writer_len(&a)) == 0;
+	free(records);
+	return is_alike;
+}
+
 static int version_check(const struct source *now, const struct source *added,
 			 struct schema_fault *fault)
 {
@@ -217,9 +237,9 @@ static int version_check(const struct source *now, const struct source *added,
 			      former);
 	if (later->version > former->version)
 		return offers_schema_is_successor(former, later, fault);
-	if (now->text_len != added->text_len || memcmp(now->text, added->text, now->text_len) != 0)
+	if (!schema_is_alike(former, later))
 		return refuse(fault, WEFT_EEXISTS, "raise version, or remove it first",
-			      "there is another text of", former);
+			      "it differs from what is here as", former);
 	return 0;
 }
 
@@ -301,7 +321,7 @@ int offers_schema_registry_add(struct schema_registry *registry, const char *tex
 		err = room_check(registry, fault);
 	if (err < 0 || (service && (source_is_same(&service->own, &added) ||
 				    (is_core(service->shipped.schema) &&
-				     source_is_same(&service->shipped, &added))))) {
+				     schema_is_alike(service->shipped.schema, added.schema))))) {
 		source_free(&added);
 		return err;
 	}

@@ -113,8 +113,10 @@ static void test_a_shipped_schema_is_on_once_it_is_added(void)
 	CHECK_EQ(offers_schema_registry_remove(registry, "tutor"), 0);
 	CHECK_STR(change, "tutor 2 > - 0");
 	CHECK(!offers_schema_registry_named(registry, "tutor"));
-	/* Another text of the shipped version is none of an operator that raises nothing. */
+	/* The shipped version is not to be changed without raising it; blanks change nothing. */
 	text[strlen(text) - 1] = ' ';
+	CHECK_EQ(add(text), 0);
+	strstr(text, "title = ")[8] = 'X';
 	CHECK_EQ(add(text), WEFT_EEXISTS);
 	offers_schema_registry_free(registry);
 	free(text);
@@ -132,6 +134,8 @@ static void test_a_schema_is_added_raised_and_removed(void)
 	change[0] = '\0';
 	CHECK_EQ(add(BIKES(1) SIZE), 0);
 	CHECK_STR(change, "");
+	CHECK_EQ(add("# of the lake\n" BIKES(1) SIZE), 0);
+	CHECK_STR(change, "bikes 1 > bikes 1");
 	CHECK_EQ(add(BIKES(1) SIZE "label = Wheels\n"), WEFT_EEXISTS);
 	CHECK(strstr(fault.next, "raise version"));
 	CHECK_EQ(add(BIKES(2) SIZE "label = Wheels\n"), 0);
