@@ -143,6 +143,7 @@ def test_a_watch_ends_with_its_schema_and_goes_on_with_a_later_version(lab):
     node.call("AddSchema", text=BOATS.replace("version = 1", "version = 2"))
     boat = node.call("PublishOffer", schema="boats", values=["length=12"])["offer"]["offer_id"]
     check_eq((watch.offer(), events.offer()), (boat, boat), "the later version")
+    node.call("RevokeOffer", offer_id=boat)
     node.call("RemoveSchema", name="boats")
     check("it was removed" in json.dumps(watch.next()), "the end is said")
     check_eq(events.next(), None, "and the stream ends")

@@ -333,6 +333,8 @@ def test_schemas_are_listed_shown_added_and_removed(lab):
     check_eq(done.returncode, OK, done.stderr)
     wait_for(lambda: len(find(node, "min_length=12", schema="boats")) == 2, "both are found")
     check_eq(len(find(node, "min_crew=5", schema="boats")), 1, "by the new filter")
+    for offer in node.json("offer", "list", "boats")["offers"]:
+        check_eq(node.weft("offer", "revoke", offer["offer_id"]).returncode, OK, "withdrawn")
     check_eq(node.weft("schema", "remove", "boats").returncode, OK, "removed")
     check_eq(node.weft("offer", "find", "boats").returncode, NOT_FOUND, "unknown")
     done = node.weft("schema", "remove", "housing")

@@ -108,6 +108,16 @@ void api_show_reservation(struct api *api, struct control_call *call,
 		api_reply(call, show_reservation, .reservation = row);
 }
 
+/* The oldest first: the tables keep no order over a start. */
+static int row_compare(const void *a, const void *b)
+{
+	const struct api_reservation *row = a, *other = b;
+
+	if (row->made_s != other->made_s)
+		return row->made_s < other->made_s ? -1 : 1;
+	return strcmp(row->reservation_id, other->reservation_id);
+}
+
 void api_list_reservations(struct api *api, struct control_call *call,
 			   const struct api_list_reservations_in *in, uint64_t now_ns)
 {
@@ -119,6 +129,8 @@ void api_list_reservations(struct api *api, struct control_call *call,
 	if (!offers)
 		return;
 	offers_reservations_each(offers_reservations(offers), on_view, &listing);
+	if (listing.list.cnt)
+		qsort(listing.list.rows, listing.list.cnt, sizeof(*listing.list.rows), row_compare);
 	offers_reservations_stats(offers_reservations(offers), &stats);
 	struct api_fill fills[] = {
 		{"reservations received, and open", stats.received_cnt, RESERVATIONS_RECEIVED_MAX,

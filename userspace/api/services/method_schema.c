@@ -237,6 +237,39 @@ void api_add_schema(struct api *api, struct control_call *call, const struct api
 	schema_fail(call, err, &fault);
 }
 
+static void on_own_offer(void *arg, const struct found_offer *offer)
+{
+	(void)offer;
+	++*(unsigned *)arg;
+}
+
+/*
+ * Without its schema an own offer is neither listed nor withdrawn, and still announced. Those of the
+ * core have a schema afterwards, too. False: call was failed.
+ */
+static bool removal_check(struct service_offers *offers, struct control_call *call,
+			  const char *name)
+{
+	const struct schema *schema = offers_schema_registry_named(offers_registry(offers), name);
+	struct varlink_blocks *blocks = control_blocks(call);
+	unsigned cnt = 0;
+	int err = 0;
+
+	if (schema && schema->id > SCHEMA_ID_CORE_MAX)
+		err = offers_each_own(offers, schema, on_own_offer, &cnt);
+	if (err < 0)
+		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
+	else if (cnt)
+		control_fail(call, WEFT_EREFUSED, name,
+			     varlink_format(blocks, "this node announces %u %s of it", cnt,
+					    cnt == 1 ? "offer" : "offers"),
+			     varlink_format(blocks,
+					    "withdraw them first: weft offer list %s, then weft "
+					    "offer revoke OFFER",
+					    schema->name));
+	return err == 0 && cnt == 0;
+}
+
 void api_remove_schema(struct api *api, struct control_call *call,
 		       const struct api_remove_schema_in *in, uint64_t now_ns)
 {
@@ -253,7 +286,7 @@ void api_remove_schema(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!offers)
+	if (!offers || !removal_check(offers, call, in->name))
 		return;
 	change.arg = api_durable_reply_new(
 		call, "schema", "remove it again",
