@@ -22,12 +22,15 @@ ELSEWHERE = {"services.md"}
 
 def awaited(text):
     """A script's next line comes sooner than a user's. The test waits for a node that was just
-    started, and for the index of a new get."""
+    started, for the index of a new get, and for a reservation."""
     lines = []
     for line in text.splitlines():
         search = re.match(r"\w+ search \w+", line)
         if search:
             lines.append(f"until {search.group(0)} >/dev/null 2>&1; do sleep 0.05; done")
+        answer = re.match(r"(\w+) reservation confirm", line)
+        if answer:
+            lines.append(f"until {answer.group(1)} reservation list | grep -q asked; do sleep 0.05; done")
         lines.append(line)
         if re.search(r"weftd\b.*&\s*(#.*)?$", line):
             named = re.search(r"--control (\S+)", line)

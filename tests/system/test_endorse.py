@@ -104,7 +104,7 @@ def test_a_registry_in_python_verifies_a_doctor(lab):
     check_eq((ids(found), found["left_out"]), ([], 1), "left out, and counted")
     done = n3.weft("offer", "find", "medical")
     check_eq(done.returncode, NOT_FOUND, done.stderr)
-    check("1 offers more fit" in done.stderr and "--level 0" in done.stderr, done.stderr)
+    check("1 more offer would fit, but for the level of its provider" in done.stderr and "--level 0" in done.stderr, done.stderr)
     shown = n3.json("offer", "show", offer)["offer"]
     check_eq((shown["level"], shown["needs"]), (0, 2), "the level and what is needed")
     check("no endorsement" in shown["why"], shown["why"])

@@ -166,18 +166,29 @@ def test_the_examples_of_weft_1_run(lab):
              (source / "b" / "c").read_bytes(), "what was fetched")
 
 
+def offered_by(script, *words, path=None, setup=""):
+    """What completion offers for the last of the words."""
+    line = " ".join(f"'{word}'" for word in ("weft", *words))
+    done = subprocess.run(["bash", "-c", f"{setup}\n{script}\nCOMP_WORDS=({line})\nCOMP_CWORD={len(words)}\n"
+                           "_weft\nprintf '%s\\n' \"${COMPREPLY[@]}\""],
+                          check=True, capture_output=True, text=True, cwd=path,
+                          env={**os.environ, "PATH": f"{pathlib.Path(WEFT).parent}:{os.environ['PATH']}"})
+    check_eq(done.stderr, "", f"{words}")
+    return done.stdout.split()
+
+
+def completion():
+    return subprocess.run([WEFT, "completion", "bash"], check=True, capture_output=True, text=True).stdout
+
+
 def test_completion_offers_objects_verbs_and_options(lab):
-    script = subprocess.run([WEFT, "completion", "bash"], check=True, capture_output=True,
-                            text=True).stdout
+    script = completion()
 
     def offered(*words):
-        line = " ".join(f"'{word}'" for word in ("weft", *words))
-        done = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=({line})\n"
-                               f"COMP_CWORD={len(words)}\n_weft\necho \"${{COMPREPLY[*]}}\""],
-                              check=True, capture_output=True, text=True)
-        return done.stdout.split()
+        return offered_by(script, *words)
 
     check("share" in offered("") and "limits" in offered(""), offered(""))
+    check_eq(sorted(set(offered(""))), sorted(offered("")), "each object once")
     check_eq(offered("sha"), ["share"], "sha")
     check_eq(offered("-s", "/x", "share", "rem"), ["remove"], "share rem")
     check_eq(offered("get", "--ra"), ["--range"], "get --ra")
@@ -186,17 +197,10 @@ def test_completion_offers_objects_verbs_and_options(lab):
 
 def test_completion_offers_schemas_fields_and_filters_that_the_daemon_knows(lab):
     node = lab.daemon("a").start()
-    script = subprocess.run([WEFT, "completion", "bash"], check=True, capture_output=True,
-                            text=True).stdout
-    env = {**os.environ, "WEFT_SOCKET": str(node.sock),
-           "PATH": f"{pathlib.Path(WEFT).parent}:{os.environ['PATH']}"}
+    script = completion()
 
     def offered(*words):
-        line = " ".join(f"'{word}'" for word in ("weft", *words))
-        done = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=({line})\n"
-                               f"COMP_CWORD={len(words)}\n_weft\necho \"${{COMPREPLY[*]}}\""],
-                              check=True, capture_output=True, text=True, env=env)
-        return done.stdout.split()
+        return offered_by(script, "-s", node.sock, *words)
 
     check_eq(offered("offer", "find", "hou"), ["housing"], "a schema")
     check({"housing", "fapp"} <= set(offered("offer", "publish", "")), "all of them")
@@ -211,6 +215,53 @@ def test_completion_offers_schemas_fields_and_filters_that_the_daemon_knows(lab)
     check_eq(offered("offer", "find", "fapp,housing", "plz"), ["plz_prefix="], "a filter of both")
     check_eq(offered("offer", "find", "fapp,housing", "max_r"), [], "none of housing alone")
     check_eq(offered("offer", "find", "fapp,housing", "housing.max_r"), ["housing.max_rent="], "but by its name")
+    check_eq(offered_by(script, "--socket", "=", node.sock, "offer", "find", "hou"), ["housing"], "another form")
+    check_eq(offered_by(script, "-s", lab.dir / "none", "offer", "find", "hou"), [], "no daemon is there")
+
+
+def test_completion_offers_files_and_names_of_schemas(lab):
+    node = lab.daemon("a").start()
+    (lab.dir / "boats.ini").write_text("")
+    (lab.dir / "tunes").mkdir()
+    script = completion()
+
+    def offered(*words):
+        return set(offered_by(script, "-s", node.sock, *words, path=lab.dir))
+
+    check_eq(offered("schema", "add", "t"), {"tutor", "tunes"}, "one that is off, and a folder")
+    check_eq(offered("schema", "add", "b"), {"boats.ini"}, "a file")
+    check_eq(offered("schema", "add", "hou"), set(), "one that is on")
+    check_eq(offered("schema", "test", "b"), {"boats.ini"}, "a file to test")
+    check("add" not in offered("schema", "test", ""), "no verb")
+    check_eq(offered("schema", "export", "t"), {"tutor", "tunes"}, "to write")
+    check_eq(offered("schema", "remove", ""), set(), "the core stays")
+    node.call("AddSchema", name="tutor")
+    check_eq(offered("schema", "remove", ""), {"tutor"}, "one that was added")
+    check("boats.ini" in offered("offer", "publish", "housing", "boa"), "a file of fields")
+    check({"boats.ini", "tunes"} <= offered("share", "add", ""), "what can be shared")
+
+
+def test_completion_offers_the_ids_that_a_verb_takes(lab):
+    node = lab.daemon("a").start()
+    flat = ("room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01", "postcode=10115")
+    offers = {node.call("PublishOffer", schema="housing", values=list(flat))["offer"]["offer_id"] for _ in range(2)}
+    script = completion()
+
+    def offered(*words):
+        return set(offered_by(script, "-s", node.sock, *words))
+
+    for verb in ("show", "update", "revoke", "reserve"):
+        check_eq(offered("offer", verb, ""), offers, verb)
+        some = min(offers)
+        check_eq(offered("offer", verb, some[:6]), {some}, f"{verb} of the first letters")
+    check("--units" in offered("offer", "update", "--u"), "an option")
+    # Reservations have several states, which a daemon alone has not.
+    rows = ["r1\\to1\\treceived\\tasked", "r2\\to1\\tmade\\tasked", "r3\\to2\\tmade\\tconfirmed",
+            "r4\\to2\\treceived\\trefused"]
+    weft = f"weft() {{ [[ $* == *'reservation list' ]] && printf '{'\\n'.join(rows)}\\n'; }}"
+    for verb, ids in (("confirm", {"r1"}), ("refuse", {"r1"}), ("cancel", {"r1", "r2", "r3"}),
+                      ("show", {"r1", "r2", "r3", "r4"})):
+        check_eq(set(offered_by(script, "reservation", verb, "", setup=weft)), ids, verb)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

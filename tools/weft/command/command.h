@@ -164,9 +164,9 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 	print_community_members, print_community_shares, print_community_token, print_daemon_reload,
 	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
 	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
-	print_limits_show, print_memory_show, print_node_status, print_overlay_status,
-	print_peer_paths, print_policy, print_policy_test, print_route, print_schema,
-	print_seed_list, print_seed_set, print_service_emitted, print_service_found,
+	print_limits_show, print_memory_show, print_node_status, print_offer_list,
+	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_route,
+	print_schema, print_seed_list, print_seed_set, print_service_emitted, print_service_found,
 	print_service_forgotten, print_service_reset, print_service_top, print_share_diff,
 	print_share_exported, print_share_items, print_share_new, print_share_rotated,
 	print_share_show, print_sub_show, print_why, print_xdp_mode, print_xdp_plan,
@@ -175,11 +175,11 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */
 command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
-	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
-	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set,
-	fill_seed_switch, fill_service_allow, fill_service_emit, fill_service_find,
-	fill_share_final, fill_share_set, fill_sub_add, fill_sub_set, fill_sub_sync,
-	fill_xdp_attach;
+	fill_endorse_make, fill_get_set, fill_offer_publish, fill_offer_update, fill_peer_connect,
+	fill_peer_set, fill_policy_test, fill_relay_connect, fill_relay_grant_use,
+	fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set, fill_seed_switch,
+	fill_service_allow, fill_service_emit, fill_service_find, fill_share_final, fill_share_set,
+	fill_sub_add, fill_sub_set, fill_sub_sync, fill_xdp_attach;
 command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
 /* and commands that are more than one call. */
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,

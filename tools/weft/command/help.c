@@ -191,19 +191,46 @@ static void print_words(const char *object)
 	printf("--json --timeout --help\" ;;\n");
 }
 
-/* Schemas, and the names of a schema's fields or filters, are the daemon's to say. */
-static const char offer_completion[] =
-	"# current word, the one before, index of the object, what is in front of '='\n"
-	"_weft_offer() {\n"
+/* What only the daemon knows, the one that the line names: schemas, their fields, ids. */
+static const char asked_completion[] =
+	"# what the daemon that the line names says\n"
+	"_weft_ask() { \"${weft[@]}\" --timeout 2 \"$@\" 2>/dev/null; }\n"
+	"# the names or ids that may follow OBJECT:VERB\n"
+	"_weft_names() {\n"
+	"\tlocal name\n"
+	"\tcase $1 in\n"
+	"\toffer:publish|offer:find|offer:list|offer:relays)\n"
+	"\t\t_weft_ask schema list | awk -F'\\t' '$6 == \"yes\" { print $1 }' ;;\n"
+	"\tschema:show|schema:export) _weft_ask schema list | cut -f1 ;;\n"
+	"\tschema:add) _weft_ask schema list | awk -F'\\t' '$6 == \"no\" { print $1 }' ;;\n"
+	"\tschema:remove)\n"
+	"\t\t_weft_ask schema list | awk -F'\\t' '$6 == \"yes\" && $4 != \"core\" { print $1 }' "
+	";;\n"
+	"\toffer:update|offer:revoke) _weft_ask offer list | cut -f1 ;;\n"
+	"\toffer:show|offer:reserve)\n"
+	"\t\tfor name in $(_weft_names offer:find); do\n"
+	"\t\t\t_weft_ask offer find \"$name\" --level 0 --limit 200 | cut -f1\n"
+	"\t\tdone ;;\n"
+	"\treservation:confirm|reservation:refuse) _weft_ask reservation list |\n"
+	"\t\tawk -F'\\t' '$3 == \"received\" && $4 == \"asked\" { print $1 }' ;;\n"
+	"\treservation:cancel) _weft_ask reservation list |\n"
+	"\t\tawk -F'\\t' '$4 == \"asked\" || $4 == \"confirmed\" { print $1 }' ;;\n"
+	"\treservation:show) _weft_ask reservation list | cut -f1 ;;\n"
+	"\tesac\n"
+	"}\n"
+	"# current word, the one before, index of the object, OBJECT:VERB, what is in front of "
+	"'='\n"
+	"_weft_asked() {\n"
 	"\tlocal words= kind kinds=${COMP_WORDS[$3+2]}\n"
-	"\t[[ $1 == -* ]] && return 1\n"
+	"\t((COMP_CWORD >= $3 + 2)) || return 1\n"
+	"\t[[ $1 == -* || $2 == --* ]] && return 1\n"
 	"\tif ((COMP_CWORD == $3 + 2)); then\n"
-	"\t\twords=$(weft schema list 2>/dev/null | cut -f1)\n"
-	"\t\t[[ $1 == *,* ]] && words=$(printf \"${1%,*},%s\\n\" $words)\n"
-	"\telif ((COMP_CWORD > $3 + 2)) && [[ $4 && $1 != = && $2 != = ]]; then\n"
+	"\t\twords=$(_weft_names \"$4\")\n"
+	"\t\t[[ $4 == offer:find && $1 == *,* ]] && words=$(printf \"${1%,*},%s\\n\" $words)\n"
+	"\telif [[ $5 && $1 != = && $2 != = ]]; then\n"
 	"\t\tfor kind in ${kinds//,/ }; do\n"
-	"\t\t\twords+=$(weft schema show \"$kind\" 2>/dev/null |\n"
-	"\t\t\t\tawk -F'\\t' -v kind=\"$4\" -v name=\"$kind\" \\\n"
+	"\t\t\twords+=$(_weft_ask schema show \"$kind\" |\n"
+	"\t\t\t\tawk -F'\\t' -v kind=\"$5\" -v name=\"$kind\" \\\n"
 	"\t\t\t\t'$1 == kind { print $2 \"=\"; print name \".\" $2 \"=\" }')$'\\n'\n"
 	"\t\tdone\n"
 	"\t\t# of several, those alone by themselves that each has\n"
@@ -213,48 +240,68 @@ static const char offer_completion[] =
 	"\t\tcompopt -o nospace 2>/dev/null\n"
 	"\tfi\n"
 	"\tCOMPREPLY=($(compgen -W \"$words\" -- \"$1\"))\n"
-	"\t((COMP_CWORD >= $3 + 2))\n"
+	"\tcase $4 in\n"
+	"\tschema:add|schema:test|schema:export) COMPREPLY+=($(compgen -f -- \"$1\")) ;;\n"
+	"\toffer:publish)\n"
+	"\t\t((COMP_CWORD > $3 + 2 && ${#COMPREPLY[@]} == 0)) && COMPREPLY=($(compgen -f -- "
+	"\"$1\")) ;;\n"
+	"\tesac\n"
+	"\treturn 0\n"
 	"}\n";
+
+/* An object's commands may stand in several places of the table. */
+static bool object_is_first(const struct command *command)
+{
+	const struct command *at = command_next(NULL);
+
+	while (strcmp(at->object, command->object) != 0)
+		at = command_next(at);
+	return at == command;
+}
 
 static void help_print_completion(void)
 {
-	const char *before = "";
-
 	printf("# bash completion for weft\n%s"
 	       "_weft() {\n"
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-	       "\tlocal object= words= i\n"
+	       "\tlocal object= words= i weft=(weft)\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	       "\t\tcase ${COMP_WORDS[i]} in\n"
-	       "\t\t-s|--socket) ((i++)) ;;\n"
+	       "\t\t-s|--socket)\n"
+	       "\t\t\t[[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+	       "\t\t\t((i++))\n"
+	       "\t\t\tweft+=(-s \"${COMP_WORDS[i]/#\\~\\//$HOME/}\") ;;\n"
 	       "\t\t-*) ;;\n"
 	       "\t\t*) object=${COMP_WORDS[i]}; break ;;\n"
 	       "\t\tesac\n"
 	       "\tdone\n"
 	       "\tcase $prev in\n"
 	       "\t-s|--socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-	       "\t--to|add) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+	       "\t--to) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
 	       "\tcase $object:${COMP_WORDS[i+1]} in\n"
-	       "\toffer:publish) _weft_offer \"$cur\" \"$prev\" $i field && return ;;\n"
-	       "\toffer:find) _weft_offer \"$cur\" \"$prev\" $i filter && return ;;\n"
-	       "\toffer:list|schema:show|schema:remove)\n"
-	       "\t\t_weft_offer \"$cur\" \"$prev\" $i && return ;;\n"
+	       "\toffer:publish) words=field ;;\n"
+	       "\toffer:find) words=filter ;;\n"
+	       "\tshare:add)\n"
+	       "\t\t[[ $cur == -* ]] || { COMPREPLY=($(compgen -f -- \"$cur\")); return; } ;;\n"
+	       "\tesac\n"
+	       "\tcase $object in\n"
+	       "\toffer|reservation|schema)\n"
+	       "\t\t_weft_asked \"$cur\" \"$prev\" $i \"$object:${COMP_WORDS[i+1]}\" $words && "
+	       "return ;;\n"
 	       "\tesac\n"
 	       "\tcase $object in\n\t\"\") words=\"",
-	       offer_completion);
+	       asked_completion);
 	for (const struct command *at = NULL; (at = command_next(at));) {
-		if (strcmp(at->object, before) != 0)
+		if (object_is_first(at))
 			printf("%s ", at->object);
-		before = at->object;
 	}
 	for (unsigned i = 0; i < global_option_cnt; i++)
 		printf("--%s ", global_options[i].name);
 	printf("\" ;;\n");
 	for (const struct command *at = NULL; (at = command_next(at));) {
-		if (strcmp(at->object, before) != 0)
+		if (object_is_first(at))
 			print_words(at->object);
-		before = at->object;
 	}
 	printf("\tesac\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"

@@ -12,11 +12,12 @@
 #include "print/terminal.h"
 #include "print/text.h"
 
-#define CELL_CAP       4352 /* a path */
-#define COLUMN_MAX     16
-#define ID_SHORT       12
-#define TEXT_WIDTH_MIN 6 /* no column of text is made narrower */
-#define ELLIPSIS       "\xe2\x80\xa6"
+#define CELL_CAP	  4352 /* a path */
+#define COLUMN_MAX	  16
+#define ID_SHORT	  12
+#define TEXT_WIDTH_MIN	  6 /* no column of text is made narrower */
+#define HEADING_WIDTH_MIN 9 /* nor one for its heading */
+#define ELLIPSIS	  "\xe2\x80\xa6"
 
 /* The unit of a column's number. */
 static enum column_kind number_kind(const struct column *column, const void *row, bool *is_rate)
@@ -133,14 +134,26 @@ static void cell_print(char *cell, size_t width, bool is_number, bool is_last)
 	printf("%s", is_last ? "\n" : "  ");
 }
 
-/* widths_fit takes from the widest column of text until a line fits the terminal. */
-static void widths_fit(size_t *widths, const struct column *columns, unsigned column_cnt)
+/* What a line has too much for the terminal. */
+static size_t width_over(const size_t *widths, unsigned column_cnt)
 {
 	size_t max = terminal_columns(STDOUT_FILENO), sum = 2 * (column_cnt - 1);
 
 	for (unsigned i = 0; i < column_cnt; i++)
 		sum += widths[i];
-	while (sum > max) {
+	return sum > max ? sum - max : 0;
+}
+
+/*
+ * widths_fit takes from the widest column of text until a line fits the terminal. Then it cuts
+ * headings that are wider than what is below them.
+ */
+static void widths_fit(size_t *widths, const size_t *cells, const struct column *columns,
+		       unsigned column_cnt)
+{
+	size_t over = width_over(widths, column_cnt);
+
+	while (over) {
 		unsigned widest = column_cnt;
 
 		for (unsigned i = 0; i < column_cnt; i++) {
@@ -150,10 +163,13 @@ static void widths_fit(size_t *widths, const struct column *columns, unsigned co
 				widest = i;
 		}
 		if (widest == column_cnt)
-			return;
+			break;
 		widths[widest]--;
-		sum--;
+		over--;
 	}
+	for (unsigned i = 0; i < column_cnt; i++)
+		for (; over && widths[i] > cells[i] && widths[i] > HEADING_WIDTH_MIN; over--)
+			widths[i]--;
 }
 
 static const void *row_at(const struct table_rows *rows, size_t idx)
@@ -164,19 +180,20 @@ static const void *row_at(const struct table_rows *rows, size_t idx)
 static void table_aligned(const struct invocation *inv, const struct table_rows *rows,
 			  const struct column *columns, unsigned column_cnt)
 {
-	size_t widths[COLUMN_MAX];
+	size_t widths[COLUMN_MAX], cells[COLUMN_MAX] = {0};
 	char cell[CELL_CAP];
 
-	for (unsigned i = 0; i < column_cnt; i++)
-		widths[i] = strlen(columns[i].heading);
 	for (size_t idx = 0; idx < rows->cnt; idx++) {
 		for (unsigned i = 0; i < column_cnt; i++) {
 			cell_write(inv, &columns[i], row_at(rows, idx), cell);
-			if (text_width(cell) > widths[i])
-				widths[i] = text_width(cell);
+			if (text_width(cell) > cells[i])
+				cells[i] = text_width(cell);
 		}
 	}
-	widths_fit(widths, columns, column_cnt);
+	for (unsigned i = 0; i < column_cnt; i++)
+		widths[i] = strlen(columns[i].heading) > cells[i] ? strlen(columns[i].heading)
+								  : cells[i];
+	widths_fit(widths, cells, columns, column_cnt);
 	for (unsigned i = 0; i < column_cnt; i++) {
 		snprintf(cell, sizeof(cell), "%s", columns[i].heading);
 		cell_print(cell, widths[i], column_is_number(&columns[i]), i + 1 == column_cnt);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft schema show, weft offer find. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "command/daemon_client.h"
+#include "services/command_offer_table.h"
 #include "print/output_table.h"
 #include "print/text.h"
 
@@ -25,17 +25,26 @@ void print_schema(const struct invocation *inv, const void *reply)
 /* The daemon counts no more of them. */
 #define LEFT_OUT_MAX 100
 
+static void left_out_tell(uint64_t cnt)
+{
+	char text[TEXT_COUNT_CAP];
+
+	fprintf(stderr,
+		"%s%s would fit, but for the level of %s\n"
+		"  --level 0 shows %s, and weft offer show OFFER says why\n",
+		cnt >= LEFT_OUT_MAX ? "at least " : "",
+		text_count(cnt, "more offer", "more offers", text),
+		cnt == 1 ? "its provider" : "their providers", cnt == 1 ? "it" : "them");
+}
+
 static void print_found(const struct invocation *inv, const void *reply)
 {
 	const struct api_find_offers_out *out = reply;
 
-	table_print(inv, TABLE_ROWS(out->offers), api_view_offer_list, "No offer fits.");
+	offer_table_print(inv, &out->offers, "No offer fits.");
 	table_tell_more(out->cursor);
 	if (out->left_out)
-		fprintf(stderr,
-			"%s%" PRId64 " offers more fit, whose providers are of a lower level\n"
-			"  --level 0 shows them, and weft offer show OFFER says why\n",
-			out->left_out >= LEFT_OUT_MAX ? "at least " : "", out->left_out);
+		left_out_tell((uint64_t)out->left_out);
 }
 
 /* Answers come by up to four hops, within this time. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "command/daemon_client.h"
-#include "offers/schema/schema.h"
+#include "services/command_schema.h"
 #include "offers/schema/schema_export.h"
 #include "print/output_table.h"
 #include "print/text.h"
@@ -19,8 +19,7 @@
 /* Of a payload that a message may have. */
 #define PAYLOAD_LEN_MAX 65535
 
-/* "bikes.ini:7: field size: ...", and the next step. */
-static int fault_say(const char *path, const struct schema_fault *fault)
+int schema_fault_say(const char *path, const struct schema_fault *fault)
 {
 	char what[512], why[sizeof(fault->what) + SCHEMA_NAME_CAP + 4];
 
@@ -36,27 +35,28 @@ static int fault_say(const char *path, const struct schema_fault *fault)
 	return client_say_error(STATUS_FAILED, what, why, fault->next[0] ? fault->next : NULL);
 }
 
-/* All of a file, or one byte more than a schema may have. */
-static int file_read(const char *path, char **out_text, size_t *out_len)
+int schema_file_read(const char *path, char **out_text, size_t *out_len)
 {
-	FILE *file = fopen(path, "re");
+	bool is_input = strcmp(path, "-") == 0;
+	FILE *file = is_input ? stdin : fopen(path, "re");
 	char *text = malloc(SCHEMA_TEXT_LEN_MAX + 1);
-	bool is_read = false;
+	bool is_read = false, is_absent = false;
 
 	if (file && text) {
 		*out_len = fread(text, 1, SCHEMA_TEXT_LEN_MAX + 1, file);
 		is_read = !ferror(file);
 	}
 	if (!is_read) {
-		int status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED;
-
-		client_say_error(status, path, strerror(errno), NULL);
+		is_absent = errno == ENOENT;
+		client_say_error(is_absent ? STATUS_NOT_FOUND : STATUS_FAILED, path,
+				 strerror(errno), NULL);
 		free(text);
-		if (file)
-			fclose(file);
-		return status;
+		text = NULL;
 	}
-	fclose(file);
+	if (file && !is_input)
+		fclose(file);
+	if (!text)
+		return is_absent ? STATUS_NOT_FOUND : STATUS_FAILED;
 	*out_text = text;
 	return STATUS_OK;
 }
@@ -65,7 +65,7 @@ static int schema_fail(const char *path, int err, const struct schema_fault *fau
 {
 	if (err == -ENOMEM)
 		return client_say_error(STATUS_FAILED, path, strerror(ENOMEM), NULL);
-	return err < 0 ? fault_say(path, fault) : STATUS_OK;
+	return err < 0 ? schema_fault_say(path, fault) : STATUS_OK;
 }
 
 /* The text of a schema, also of one that is a record. */
@@ -74,7 +74,7 @@ static int text_read(const char *path, char **out_text, size_t *out_len)
 	struct schema_fault fault;
 	char *text, *record;
 	size_t len;
-	int err = 0, status = file_read(path, &text, &len);
+	int err = 0, status = schema_file_read(path, &text, &len);
 
 	if (status != STATUS_OK)
 		return status;
@@ -106,6 +106,19 @@ static int schema_read(const char *path, struct schema **out)
 	err = offers_schema_parse(text, len, out, &fault);
 	free(text);
 	return schema_fail(path, err, &fault);
+}
+
+int schema_ask(const struct invocation *inv, const char *name, struct schema **out)
+{
+	const struct api_show_schema_in in = {.name = name};
+	const struct api_show_schema_out *reply;
+	struct schema_fault fault;
+	int err, status = client_ask(inv, api_show_schema_request(&in), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	err = offers_schema_parse(reply->text, strlen(reply->text), out, &fault);
+	return schema_fail(name, err, &fault);
 }
 
 /* A word that can be a service's name, and is no file here. */
@@ -242,7 +255,7 @@ static int offer_measure(const struct invocation *inv, const struct schema *sche
 	free(record);
 	if (err == -ENOMEM)
 		return client_say_error(STATUS_FAILED, "the offer", strerror(ENOMEM), NULL);
-	return err < 0 ? fault_say("the offer", &fault) : STATUS_OK;
+	return err < 0 ? schema_fault_say("the offer", &fault) : STATUS_OK;
 }
 
 static void schema_show(const struct invocation *inv, const struct api_printed_schema *out)
@@ -311,7 +324,8 @@ int run_schema_export(struct invocation *inv)
 	const char *path = inv->args[1];
 	struct schema *schema;
 	FILE *file;
-	int status = schema_read(inv->args[0], &schema);
+	int status = is_service_name(inv->args[0]) ? schema_ask(inv, inv->args[0], &schema)
+						   : schema_read(inv->args[0], &schema);
 
 	if (status != STATUS_OK)
 		return status;
@@ -322,9 +336,11 @@ int run_schema_export(struct invocation *inv)
 					"its record has over 65536 bytes",
 					"shorten labels and help");
 	file = fopen(path, "wxe");
+	if (!file && errno == EEXIST)
+		return client_say_error(STATUS_REFUSED, path, strerror(errno),
+					"remove it first, or name another file");
 	if (!file)
-		return client_say_error(errno == EEXIST ? STATUS_REFUSED : STATUS_FAILED, path,
-					strerror(errno), NULL);
+		return client_say_error(STATUS_FAILED, path, strerror(errno), NULL);
 	if (fwrite(record, 1, writer_len(&w), file) != writer_len(&w))
 		status = STATUS_FAILED;
 	if (fclose(file) != 0 || status != STATUS_OK)
