@@ -186,7 +186,8 @@ def opened(put, daemon, token):
     prk = hmac.new(sealed[:32] + public, agreed, hashlib.sha256).digest()
     key = hmac.new(prk, b"mesh/deposit/v1\x01", hashlib.sha256).digest()
     text = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[56:], put[0] + put[1], sealed[32:56], key)
-    return service_of(text[17:])
+    # The kind, the receipt and the time until which it is kept come first.
+    return service_of(text[25:])
 
 
 def tell(marks, found):
