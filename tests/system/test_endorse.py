@@ -6,7 +6,6 @@ the offers that are found.
     n2 (the provider) -- n1 -- n3 (looks for a doctor)
 """
 import base64
-import hashlib
 import json
 import pathlib
 import struct
@@ -17,50 +16,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import connect
 from lab import OK, check, check_eq, run, wait_for
-from links import zbase32_decode, zbase32_encode
+from links import zbase32_decode
 from sessions import node_id
 
 try:
-    import cbor2
-    import nacl.signing
+    from registry import MEDICAL, Registry
 except ImportError as missing:
     print(f"python3-cbor2 and python3-nacl are needed: {missing}")
     sys.exit(77)
 
 NOT_FOUND = 4
 SPREAD_S = 5
-MEDICAL = 5
 DOCTOR = ["specialties=dermatology", "visit=first-visit", "modes=practice", "cost_bearers=statutory",
           "postcode=10115", "slots=2027-03-01T10:00"]
 FLAT = ["room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01", "postcode=10115"]
-
-def address(key):
-    return hashlib.sha256(key).digest()[:16]
-
-
-def canonical(value):
-    return cbor2.dumps(value, canonical=True)
-
-
-class Registry:
-    """Signs endorsements without our code."""
-
-    def __init__(self, seed):
-        self.key = nacl.signing.SigningKey(bytes([seed]) * 32)
-        self.public = bytes(self.key.verify_key)
-        self.name = zbase32_encode(self.public)
-
-    def full(self, provider, level, made_s=None, service=MEDICAL, life_s=86400):
-        made_s = made_s or int(time.time())
-        body = canonical({0: address(provider), 1: service, 2: made_s, 3: level, 6: made_s + life_s})
-        text = b"MESHSIG1\x07endorse" + struct.pack(">I", len(body)) + body
-        return canonical({0: body, 1: self.public, 2: self.key.sign(text).signature})
-
-    def seed_form(self, provider, level, made_s=None, service=MEDICAL):
-        made_s = made_s or int(time.time())
-        cover = address(provider) + struct.pack("<IQ", service, made_s)
-        return canonical({0: address(provider), 1: service, 2: made_s, 3: level, 6: address(self.public),
-                          7: self.key.sign(cover).signature, 8: self.public})
 
 
 def add(daemon, endorsement):

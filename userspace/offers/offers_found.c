@@ -113,6 +113,8 @@ const struct found_offer *offers_read(struct service_offers *offers, const struc
 		.level = (uint8_t)view->level,
 		.endorsement_cnt =
 			offers_endorse_cnt(offers->book, announce->service, announce->provider),
+		.expired_cnt = offers_endorse_expired_cnt(offers->book, announce->service,
+							  announce->provider),
 		.units = reading->terms.units,
 		.sequence = reading->terms.sequence,
 		.published_s = announce->timestamp_s,

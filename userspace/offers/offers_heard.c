@@ -163,6 +163,7 @@ struct answering {
 	const uint8_t *token;
 	size_t collected_len; /* in offers->fields */
 	unsigned result_left, message_cnt;
+	unsigned level; /* that the schema asks for */
 	bool has_more;
 };
 
@@ -198,7 +199,6 @@ static bool response_add(struct answering *answering, const struct offer_view *v
 	size_t len = view->announce_len + view->update_len;
 	uint8_t *at = offers->fields + answering->collected_len;
 	struct service_response_entry entry = {.announce = at, .announce_len = view->announce_len};
-	struct service_message announce;
 
 	if (len > sizeof(offers->fields) - answering->collected_len)
 		return false;
@@ -211,9 +211,9 @@ static bool response_add(struct answering *answering, const struct offer_view *v
 	if (!offers_response_add_entry(&offers->response, &entry))
 		return false;
 	answering->collected_len += len;
-	if (offers_message_parse(view->announce, view->announce_len, &announce) == 0)
-		offers_endorsements_answer(offers, &offers->response, view->service,
-					   announce.provider);
+	offers_endorsements_answer(
+		offers, &offers->response,
+		&(const struct offer_proof){view->service, view->provider, answering->level});
 	return true;
 }
 
@@ -248,7 +248,19 @@ static bool page_answer(struct answering *answering, struct offer_search *search
 	return answering->result_left > 0;
 }
 
-/* Verified ones first. The asker judges by its own trust. */
+/* An endorsement of its provider states the level that the schema asks for. */
+static bool is_claimed(void *arg, const struct offer_view *view)
+{
+	const struct answering *answering = arg;
+
+	return offers_endorse_claimed(answering->offers->book, view->service, view->provider) >=
+	       answering->level;
+}
+
+/*
+ * Those that are verified here first. Then those that others may hold for verified, as their own
+ * trust says; the endorsements go along. The rest is left out.
+ */
 static void levels_answer(struct answering *answering, struct offer_search *search)
 {
 	if (search->schema->min_verification > 0) {
@@ -258,6 +270,7 @@ static void levels_answer(struct answering *answering, struct offer_search *sear
 			return;
 		search->level_end = search->level_min;
 		search->level_min = 0;
+		search->is_wanted = is_claimed;
 	}
 	(void)page_answer(answering, search);
 }
@@ -286,6 +299,7 @@ void offers_answer(void *ctx, const struct spread_message *message, const uint8_
 		return;
 	offers_response_init(&offers->response, token);
 	answering.result_left = query.result_max;
+	answering.level = search.schema->min_verification;
 	levels_answer(&answering, &search);
 	offers->response.has_more = answering.has_more;
 	if (answering.collected_len)

@@ -247,9 +247,15 @@ static bool on_proof(void *arg, const struct endorse_view *view)
 }
 
 void offers_endorsements_answer(struct service_offers *offers, struct service_response *response,
-				uint32_t service, const uint8_t *provider)
+				const struct offer_proof *proof)
 {
-	offers_endorse_proof(offers->book, service, provider, on_proof, response);
+	const struct endorse_proof_ask ask = {.service = proof->service,
+					      .address = proof->provider,
+					      .level = proof->level,
+					      .fn = on_proof,
+					      .arg = response};
+
+	offers_endorse_proof(offers->book, &ask);
 }
 
 /* Some, each as likely as another. */

@@ -122,6 +122,7 @@ struct found_offer {
 	bool is_own;
 	uint8_t level;		    /* of verification, 0 to 3; OFFER_LEVEL_OWN: this node's own */
 	unsigned endorsement_cnt;   /* of its provider in the service, whatever they count for */
+	unsigned expired_cnt;	    /* of these, those that have expired */
 	uint32_t units, units_left; /* of an own one, those that are not confirmed */
 	uint64_t sequence, published_s, expires_s;
 };

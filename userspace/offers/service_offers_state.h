@@ -181,8 +181,13 @@ enum spread_verdict offers_endorsement_keep(void *ctx, const struct spread_endor
 void offers_endorsements_hear(struct service_offers *offers, const struct spread_message *message,
 			      const struct service_response *response);
 /* offers_endorsements_answer adds to response those of a provider, once. */
+struct offer_proof {
+	uint32_t service;
+	const uint8_t *provider;
+	unsigned level; /* that the schema asks for: those that state it come before others */
+};
 void offers_endorsements_answer(struct service_offers *offers, struct service_response *response,
-				uint32_t service, const uint8_t *provider);
+				const struct offer_proof *proof);
 /* offers_endorsements_say_again: some of this node, as offers_say_again. */
 void offers_endorsements_say_again(struct service_offers *offers, const uint8_t *key,
 				   uint64_t now_ns);

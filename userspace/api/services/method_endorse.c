@@ -81,28 +81,36 @@ static bool provider_read(struct api *api, struct control_call *call, const char
 const char *api_offer_left_out(struct varlink_blocks *blocks, const struct found_offer *offer)
 {
 	unsigned needs = offer->schema->min_verification, cnt = offer->endorsement_cnt;
+	const char *why, *expired = "";
 
 	if (offer->is_own || offer->level >= needs)
 		return "";
+	if (offer->expired_cnt)
+		expired = varlink_format(blocks, "; %u of them expired lately", offer->expired_cnt);
 	if (cnt == 0)
-		return varlink_format(
-			blocks,
-			"level %u is needed, and no endorsement of its provider is known here",
-			needs);
-	if (offer->level == 0)
+		why = "no endorsement of its provider is known here";
+	else if (offer->level == 0 && offer->expired_cnt == cnt)
 		return varlink_format(blocks,
-				      "level %u is needed, and none of the %u endorsements of its "
-				      "provider is by a node that is trusted here or near one",
-				      needs, cnt);
-	return varlink_format(
-		blocks, "level %u is needed, and the endorsements of its provider count as %u here",
-		needs, offer->level);
+				      "level %u is needed, and the endorsements of its provider "
+				      "have expired",
+				      needs);
+	else if (offer->level == 0)
+		why = varlink_format(blocks,
+				     "none of the %u endorsements of its provider is by a node "
+				     "that is trusted here or near one",
+				     cnt);
+	else
+		why = varlink_format(blocks, "the endorsements of its provider count as %u here",
+				     offer->level);
+	return varlink_format(blocks, "level %u is needed, and %s%s", needs, why, expired);
 }
 
 static const char *why_counts(struct varlink_blocks *blocks, const struct endorse_view *view)
 {
 	if (view->endorsement.level == 0)
 		return "it withdraws an earlier one";
+	if (view->is_expired)
+		return "it has expired";
 	if (view->endorsement.is_seed_form && view->trust == 1 && view->endorsement.level > 1)
 		return "the seed form counts as 1, but of a registry";
 	if (view->trust)

@@ -60,6 +60,7 @@ void offers_endorse_close(struct endorse_book *book)
 {
 	if (!book)
 		return;
+	offers_endorse_keep_fini(book);
 	arena_close(&book->arena);
 	free(book);
 }
@@ -129,37 +130,10 @@ struct putting {
 	uint8_t key[NODE_KEY_LEN];
 };
 
-/* The former word holds again if the disk takes no more. */
-static enum endorse_verdict row_replace(const struct putting *putting, struct endorse_row *row,
-					struct store_batch *batch)
-{
-	struct endorse_book *book = putting->book;
-	const struct endorse_put *put = putting->put;
-	const struct endorse_row former = *row;
-
-	offers_endorse_row_fill(row, put, &putting->said, putting->key);
-	offers_endorse_row_write(batch, row);
-	if (offers_endorse_submit(book, batch, put->done, put->arg) < 0) {
-		row->is_seed_form = former.is_seed_form;
-		row->level = former.level;
-		row->made_s = former.made_s;
-		row->expires_s = former.expires_s;
-		row->until_s = former.until_s;
-		memcpy(row->key, former.key, sizeof(row->key));
-		row->len = former.len;
-		memcpy(row->bytes, former.bytes, former.len);
-		return ENDORSE_LAGS;
-	}
-	offers_endorse_row_renew(book, row, put);
-	offers_endorse_touch(book, row);
-	return ENDORSE_KEPT;
-}
-
 static enum endorse_verdict put_run(struct putting *putting)
 {
 	struct endorse_book *book = putting->book;
 	const struct endorse_put *put = putting->put;
-	struct store_batch *batch;
 	struct endorse_row *row;
 	const uint8_t *key;
 	enum endorse_verdict verdict = put_judge(book, put, &putting->said, &row);
@@ -169,25 +143,24 @@ static enum endorse_verdict put_run(struct putting *putting)
 	key = key_find(book, &putting->said, put);
 	if (!key)
 		return ENDORSE_NO_KEY;
+	if (!offers_endorse_keep_has_room(book))
+		return ENDORSE_LAGS;
 	if (offers_endorsement_verify(&putting->said, key) < 0)
 		return ENDORSE_FORGED;
 	/* It may be a row's, which leaves for this one. */
 	memcpy(putting->key, key, sizeof(putting->key));
-	batch = store_batch_new(book->params.store);
-	if (!batch)
-		return ENDORSE_LAGS;
-	if (row)
-		return row_replace(putting, row, batch);
-	row = offers_endorse_row_add(book, put, &putting->said, putting->key, batch);
-	if (!row) {
-		store_batch_free(batch);
-		return ENDORSE_FULL;
+	if (row) {
+		offers_endorse_row_fill(row, put, &putting->said, putting->key);
+		offers_endorse_row_renew(book, row, put);
+		offers_endorse_touch(book, row);
+	} else {
+		row = offers_endorse_row_add(book, put, &putting->said, putting->key);
 	}
-	offers_endorse_row_write(batch, row);
-	if (offers_endorse_submit(book, batch, put->done, put->arg) == 0)
-		return ENDORSE_KEPT;
-	offers_endorse_row_drop(book, row, NULL, put->now_ns);
-	return ENDORSE_LAGS;
+	if (!row)
+		return ENDORSE_FULL;
+	offers_endorse_row_write(book, row, put->now_ns);
+	offers_endorse_keep_wait(book, put->done, put->arg);
+	return ENDORSE_KEPT;
 }
 
 enum endorse_verdict offers_endorse_put(struct endorse_book *book, const struct endorse_put *put)
@@ -217,6 +190,7 @@ static bool row_view(const struct endorse_row *row, endorse_view_fn fn, void *ar
 				    .trust = row->endorser->trust,
 				    .distance = row->endorser->distance,
 				    .is_own = row->is_own,
+				    .is_expired = row->is_expired,
 				    .until_s = row->until_s};
 
 	/* What was read once is read again. */
@@ -243,9 +217,12 @@ void offers_endorse_each_own(struct endorse_book *book, endorse_view_fn fn, void
 {
 	unsigned about_cnt = 0;
 
-	for (struct list_node *node = book->own.next; node != &book->own; node = node->next)
-		if (!row_view(container_of(node, struct endorse_row, of_own), fn, arg))
+	for (struct list_node *node = book->own.next; node != &book->own; node = node->next) {
+		const struct endorse_row *row = container_of(node, struct endorse_row, of_own);
+
+		if (!row->is_expired && !row_view(row, fn, arg))
 			return;
+	}
 	for (struct list_node *node = book->about.next;
 	     node != &book->about && about_cnt < ENDORSE_ABOUT_MAX;
 	     node = node->next, about_cnt++) {
@@ -269,14 +246,10 @@ void offers_endorse_each(struct endorse_book *book, uint32_t *io_at, endorse_vie
 	*io_at = 0;
 }
 
-/* Rows that do not count are looked at as far as that: free keys make any number of them. */
-#define PROOF_LOOK_MAX 64u
-
 struct proving {
 	struct endorse_subject *shown[ENDORSE_PROOF_MAX];
 	unsigned left, shown_cnt;
-	endorse_view_fn fn;
-	void *arg;
+	const struct endorse_proof_ask *ask;
 };
 
 /* The way from a trusted endorser to subject, the nearest step first. */
@@ -287,41 +260,46 @@ static void way_show(struct proving *proving, struct endorse_subject *subject)
 		subject->is_shown = true;
 		proving->shown[proving->shown_cnt++] = subject;
 		proving->left--;
-		(void)row_view(subject->way, proving->fn, proving->arg);
+		(void)row_view(subject->way, proving->ask->fn, proving->ask->arg);
 	}
 }
 
-/* Those that count come first (levels_make). */
-static void received_show(struct proving *proving, const struct endorse_subject *subject)
+/*
+ * Those that count come first (levels_make), then those that state the level that is asked for.
+ * is_rest: the others alone.
+ */
+static void received_show(struct proving *proving, const struct endorse_subject *subject,
+			  bool is_rest)
 {
 	unsigned look_cnt = 0;
 
 	for (struct list_node *node = subject->received.next;
-	     node != &subject->received && proving->left > 0 && look_cnt < PROOF_LOOK_MAX;
+	     node != &subject->received && proving->left > 0 && look_cnt < ENDORSE_LOOK_MAX;
 	     node = node->next) {
 		const struct endorse_row *row = container_of(node, struct endorse_row, of_provider);
 		bool is_counting = offers_endorse_counts(row) > 0;
+		bool is_first = is_counting || row->level >= proving->ask->level;
 
 		look_cnt += !is_counting;
-		if (row->level == 0)
+		if (row->level == 0 || is_first == is_rest)
 			continue;
 		proving->left--;
-		(void)row_view(row, proving->fn, proving->arg);
+		(void)row_view(row, proving->ask->fn, proving->ask->arg);
 		if (is_counting)
 			way_show(proving, row->endorser);
 	}
 }
 
-void offers_endorse_proof(struct endorse_book *book, uint32_t service,
-			  const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN],
-			  endorse_view_fn fn, void *arg)
+void offers_endorse_proof(struct endorse_book *book, const struct endorse_proof_ask *ask)
 {
-	const struct endorse_subject *subject = offers_endorse_subject(book, service, address);
-	struct proving proving = {.left = ENDORSE_PROOF_MAX, .fn = fn, .arg = arg};
+	const struct endorse_subject *subject =
+		offers_endorse_subject(book, ask->service, ask->address);
+	struct proving proving = {.left = ENDORSE_PROOF_MAX, .ask = ask};
 
 	if (!subject)
 		return;
-	received_show(&proving, subject);
+	received_show(&proving, subject, false);
+	received_show(&proving, subject, true);
 	for (unsigned i = 0; i < proving.shown_cnt; i++)
 		proving.shown[i]->is_shown = false;
 }

@@ -24,6 +24,7 @@ struct store;
  *	endorse.c	life, and an endorsement that comes: time, age, key, signature, room
  *	endorse_rows.c	rows, and the subjects that they lead from and to; their place in the store
  *	endorse_level.c	trusted endorsers, those near them, and the levels
+ *	endorse_keep.c	changes on their way to the disk
  *
  * A *subject* is an address in a service. An endorsement leads from its endorser to its provider.
  * The level of a subject is the highest of its endorsements:
@@ -40,7 +41,9 @@ struct store;
  * goes. Trusted endorsers have a reserved part. What an honest endorser notices meanwhile: nothing,
  * or ENDORSE_FULL for more than its share.
  *
- * Owned by home; nothing blocks. Rows are durable some milliseconds after they came.
+ * Owned by home; nothing blocks. Rows are durable some milliseconds after they came, by
+ * offers_endorse_settle. If the disk does not take them, they count all the same, and are written
+ * again until it does.
  */
 struct endorse_book;
 
@@ -49,6 +52,8 @@ struct endorse_book;
 #define ENDORSE_TRUST_MAX    256u
 /* A trust in all services. */
 #define ENDORSE_EACH_SERVICE OFFERS_ANY_SERVICE
+/* One that has expired counts for nothing, and is kept so long after: a reason can be given. */
+#define ENDORSE_SHOWN_S (7 * 86400ull)
 /* Endorsements of other nodes change levels at most so often. */
 #define ENDORSE_SETTLE_NS 100000000ull
 
@@ -87,7 +92,7 @@ struct endorse_put {
 	enum fair_class class;
 	const uint8_t *sender; /* the key of that session, which may be the endorser's; or NULL */
 	uint64_t now_s, now_ns;
-	/* called once if it is kept, with 0 when it is durable; NULL: not wanted */
+	/* called once if it is kept: 0: it is durable; else it counts, and is not yet. NULL: not wanted */
 	void (*done)(void *arg, int err);
 	void *arg;
 };
@@ -109,9 +114,14 @@ uint64_t offers_endorse_next_ns(const struct endorse_book *book, uint64_t now_s,
 unsigned offers_endorse_level(const struct endorse_book *book, uint32_t service,
 			      const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN]);
 
-/* offers_endorse_cnt: how many endorsements of it are kept, withdrawn ones among them. */
+/*
+ * offers_endorse_cnt: how many endorsements of it are kept, withdrawn ones and expired ones among
+ * them. offers_endorse_expired_cnt: how many of these have expired.
+ */
 unsigned offers_endorse_cnt(const struct endorse_book *book, uint32_t service,
 			    const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN]);
+unsigned offers_endorse_expired_cnt(const struct endorse_book *book, uint32_t service,
+				    const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN]);
 
 /* An endorsement as it is kept; borrowed for the call that it is given to. */
 struct endorse_view {
@@ -123,7 +133,8 @@ struct endorse_view {
 	unsigned trust;		 /* the level to which its endorser is trusted; 0: it is not */
 	unsigned distance;	 /* of its endorser from a trusted one; ENDORSE_FAR: too far */
 	bool is_own;		 /* made here */
-	uint64_t until_s;	 /* the end of all its endorser said of the same */
+	bool is_expired;
+	uint64_t until_s; /* the end of all its endorser said of the same */
 };
 /* Returns false to end a walk. It changes nothing here. */
 typedef bool (*endorse_view_fn)(void *arg, const struct endorse_view *view);
@@ -146,11 +157,24 @@ void offers_endorse_each(struct endorse_book *book, uint32_t *io_at, endorse_vie
 void offers_endorse_each_own(struct endorse_book *book, endorse_view_fn fn, void *arg);
 /*
  * offers_endorse_proof gives ENDORSE_PROOF_MAX endorsements at most, which show others the level of
- * a provider. First come those that count here, with the way from a trusted endorser to them.
+ * a provider. First come those that count here, with the way from a trusted endorser to them. Then
+ * come those that state level and more.
  */
-void offers_endorse_proof(struct endorse_book *book, uint32_t service,
-			  const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN],
-			  endorse_view_fn fn, void *arg);
+struct endorse_proof_ask {
+	uint32_t service;
+	const uint8_t *address;
+	unsigned level;
+	endorse_view_fn fn;
+	void *arg;
+};
+void offers_endorse_proof(struct endorse_book *book, const struct endorse_proof_ask *ask);
+/*
+ * offers_endorse_claimed: the highest level that an endorsement states of a provider, whatever it
+ * counts for here. Of ENDORSE_LOOK_MAX endorsements at most: free keys make any number of them.
+ */
+#define ENDORSE_LOOK_MAX 64u
+unsigned offers_endorse_claimed(const struct endorse_book *book, uint32_t service,
+				const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN]);
 
 /* An endorser that the operator trusts, in a service or in each. */
 struct endorse_trust {
@@ -160,7 +184,8 @@ struct endorse_trust {
 };
 /*
  * offers_endorse_trust: from now on, in place of what was said of key and service before. 0,
- * WEFT_EFULL (ENDORSE_TRUST_MAX), or of the store. offers_endorse_distrust: or WEFT_EABSENT. done
+ * WEFT_EFULL (ENDORSE_TRUST_MAX), or WEFT_EBUSY (the disk does not keep up).
+ * offers_endorse_distrust: 0, WEFT_EABSENT or WEFT_EBUSY. done
  * as in endorse_put. Levels follow with offers_endorse_settle. offers_endorse_trust_at: the one at
  * idx; false behind the last.
  */

@@ -89,21 +89,17 @@ int offers_endorse_trust(struct endorse_book *book, const struct endorse_trust *
 			 void (*done)(void *arg, int err), void *arg)
 {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
-	struct store_batch *batch;
-	int err;
 
 	weft_assert(trust->level_max >= 1 && trust->level_max <= ENDORSEMENT_LEVEL_MAX);
 	offers_address(trust->key, address);
 	if (!trust_find(book, trust->service, address) &&
 	    book->trusted.used_cnt == book->trusted.cap_cnt)
 		return WEFT_EFULL;
-	batch = store_batch_new(book->params.store);
-	if (batch)
-		offers_endorse_trust_write(batch, trust);
-	err = offers_endorse_submit(book, batch, done, arg);
-	if (err < 0)
-		return err;
+	if (!offers_endorse_keep_has_room(book))
+		return WEFT_EBUSY;
 	(void)offers_endorse_trust_put(book, trust);
+	offers_endorse_trust_write(book, trust, book->places.fair.now_ns);
+	offers_endorse_keep_wait(book, done, arg);
 	rows_move(book);
 	return 0;
 }
@@ -113,20 +109,16 @@ int offers_endorse_distrust(struct endorse_book *book, const struct endorse_trus
 {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN], name[ENDORSE_SUBJECT_LEN];
 	struct endorse_trusted *trusted;
-	struct store_batch *batch;
-	int err;
 
 	offers_address(trust->key, address);
 	offers_endorse_subject_name(trust->service, address, name);
 	trusted = map_lookup(&book->by_trust, name);
 	if (!trusted)
 		return WEFT_EABSENT;
-	batch = store_batch_new(book->params.store);
-	if (batch)
-		offers_endorse_trust_delete(batch, trust);
-	err = offers_endorse_submit(book, batch, done, arg);
-	if (err < 0)
-		return err;
+	if (!offers_endorse_keep_has_room(book))
+		return WEFT_EBUSY;
+	offers_endorse_trust_delete(book, trust, book->places.fair.now_ns);
+	offers_endorse_keep_wait(book, done, arg);
 	trust_delete(book, trusted);
 	rows_move(book);
 	return 0;
@@ -252,32 +244,29 @@ static void levels_make(struct endorse_book *book)
 /* When it counts no more, or goes. */
 static uint64_t row_end_s(const struct endorse_row *row)
 {
-	return row->level > 0 ? row->expires_s : row->until_s;
+	return row->level > 0 ? row->expires_s : row->until_s + ENDORSE_SHOWN_S;
 }
 
 static void rows_expire(struct endorse_book *book, uint64_t now_s, uint64_t now_ns)
 {
-	struct store_batch *batch = store_batch_new(book->params.store);
 	struct endorse_row *row = NULL;
 	uint64_t expires_s = UINT64_MAX;
 
 	while ((row = pool_next(&book->rows, row))) {
-		if (row->until_s <= now_s) {
-			book->stats.expired_cnt++;
-			offers_endorse_row_drop(book, row, batch, now_ns);
+		if (row->until_s + ENDORSE_SHOWN_S <= now_s) {
+			offers_endorse_row_drop(book, row, now_ns);
 			continue;
 		}
-		/* An older word that lasts longer could come back: the row stays, and counts for nothing. */
+		/* It says why a level fell. An older word that lasts longer could also come back. */
 		if (row->expires_s <= now_s && row->level > 0) {
 			offers_endorse_touch(book, row);
-			row->level = 0;
+			offers_endorse_row_expire(row);
+			book->stats.expired_cnt++;
 		}
 		if (row_end_s(row) < expires_s)
 			expires_s = row_end_s(row);
 	}
 	book->expires_s = expires_s;
-	/* What the store keeps all the same is left out at the next start. */
-	(void)!offers_endorse_submit(book, batch, NULL, NULL);
 }
 
 bool offers_endorse_settle(struct endorse_book *book, uint64_t now_s, uint64_t now_ns)
@@ -293,6 +282,7 @@ bool offers_endorse_settle(struct endorse_book *book, uint64_t now_s, uint64_t n
 		distances_count(book);
 		levels_make(book);
 	}
+	offers_endorse_keep_expire(book, now_ns);
 	has_changed = book->has_changed;
 	book->has_changed = false;
 	return has_changed;
@@ -300,12 +290,13 @@ bool offers_endorse_settle(struct endorse_book *book, uint64_t now_s, uint64_t n
 
 uint64_t offers_endorse_next_ns(const struct endorse_book *book, uint64_t now_s, uint64_t now_ns)
 {
-	uint64_t next_ns = UINT64_MAX, wait_s;
+	uint64_t next_ns = offers_endorse_keep_next_ns(book), settle_ns, wait_s;
 
-	if (book->is_due || book->has_changed)
-		next_ns = book->settled_ns + ENDORSE_SETTLE_NS > now_ns
-				  ? book->settled_ns + ENDORSE_SETTLE_NS
-				  : now_ns;
+	settle_ns = book->settled_ns + ENDORSE_SETTLE_NS;
+	if ((book->is_due || book->has_changed) && settle_ns < next_ns)
+		next_ns = settle_ns;
+	if (next_ns < now_ns)
+		next_ns = now_ns;
 	wait_s = book->expires_s > now_s ? book->expires_s - now_s : 0;
 	if (wait_s < (UINT64_MAX - now_ns) / NS_PER_S && now_ns + wait_s * NS_PER_S < next_ns)
 		next_ns = now_ns + wait_s * NS_PER_S;
@@ -326,4 +317,30 @@ unsigned offers_endorse_cnt(const struct endorse_book *book, uint32_t service,
 	const struct endorse_subject *subject = offers_endorse_subject(book, service, address);
 
 	return subject ? subject->received_cnt : 0;
+}
+
+unsigned offers_endorse_expired_cnt(const struct endorse_book *book, uint32_t service,
+				    const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN])
+{
+	const struct endorse_subject *subject = offers_endorse_subject(book, service, address);
+
+	return subject ? subject->expired_cnt : 0;
+}
+
+unsigned offers_endorse_claimed(const struct endorse_book *book, uint32_t service,
+				const uint8_t address[static SERVICE_MESSAGE_ADDRESS_LEN])
+{
+	const struct endorse_subject *subject = offers_endorse_subject(book, service, address);
+	unsigned level = 0, look_cnt = 0;
+
+	if (!subject)
+		return 0;
+	for (struct list_node *node = subject->received.next;
+	     node != &subject->received && look_cnt < ENDORSE_LOOK_MAX;
+	     node = node->next, look_cnt++) {
+		const struct endorse_row *row = container_of(node, struct endorse_row, of_provider);
+
+		level = row->level > level ? row->level : level;
+	}
+	return level;
 }

@@ -50,7 +50,8 @@ int offers_endorse_lay_out(struct endorse_book *book)
 	    (err = map_init(&book->by_subject, arena, ENDORSE_SUBJECT_LEN, 2 * (cap + 1), secret)) <
 		    0 ||
 	    (err = map_init(&book->by_trust, arena, ENDORSE_SUBJECT_LEN, ENDORSE_TRUST_MAX,
-			    secret)) < 0)
+			    secret)) < 0 ||
+	    (err = offers_endorse_keep_init(book, arena)) < 0)
 		return err;
 	book->places.paths.site = book->params.site;
 	return 0;
@@ -188,6 +189,9 @@ void offers_endorse_name(const struct endorsement *endorsement,
 void offers_endorse_row_fill(struct endorse_row *row, const struct endorse_put *put,
 			     const struct endorsement *said, const uint8_t *key)
 {
+	if (row->is_expired)
+		row->provider->expired_cnt--;
+	row->is_expired = false;
 	row->is_seed_form = said->is_seed_form;
 	row->level = said->level;
 	row->made_s = said->made_s;
@@ -197,6 +201,13 @@ void offers_endorse_row_fill(struct endorse_row *row, const struct endorse_put *
 	memcpy(row->key, key, sizeof(row->key));
 	row->len = put->len;
 	memcpy(row->bytes, put->bytes, put->len);
+}
+
+void offers_endorse_row_expire(struct endorse_row *row)
+{
+	row->is_expired = true;
+	row->provider->expired_cnt++;
+	row->level = 0;
 }
 
 static void row_link(struct endorse_book *book, struct endorse_row *row,
@@ -224,6 +235,7 @@ static void row_unlink(struct endorse_book *book, struct endorse_row *row)
 	list_unlink(&row->of_endorser);
 	list_unlink(&row->of_provider);
 	row->provider->received_cnt--;
+	row->provider->expired_cnt -= row->is_expired;
 	list_unlink(&row->of_own);
 	/* No way leads by it any more; the next settling finds others. */
 	if (row->provider->way == row)
@@ -238,8 +250,7 @@ static struct store_key key_of(const struct endorse_row *row)
 }
 
 struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const struct endorse_put *put,
-					   const struct endorsement *said, const uint8_t *key,
-					   struct store_batch *batch)
+					   const struct endorsement *said, const uint8_t *key)
 {
 	struct endorse_row *row = pool_acquire(&book->rows);
 	struct fair_item *victim = NULL;
@@ -248,6 +259,7 @@ struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const stru
 	weft_assert(row != NULL);
 	offers_endorse_name(said, row->name);
 	row->until_s = 0;
+	row->is_expired = false;
 	offers_endorse_row_fill(row, put, said, key);
 	if (put->source)
 		row->source = *put->source;
@@ -260,7 +272,7 @@ struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const stru
 		break;
 	case FAIR_TAKEN_FROM:
 		book->stats.evicted_cnt++;
-		offers_endorse_row_drop(book, (struct endorse_row *)victim, batch, put->now_ns);
+		offers_endorse_row_drop(book, (struct endorse_row *)victim, put->now_ns);
 		break;
 	case FAIR_BUSY:
 		pool_release(&book->rows, row);
@@ -271,11 +283,11 @@ struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const stru
 	return row;
 }
 
-void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row,
-			     struct store_batch *batch, uint64_t now_ns)
+void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row, uint64_t now_ns)
 {
-	if (batch)
-		store_batch_delete(batch, STORE_ENDORSEMENTS, key_of(row));
+	const struct endorse_change change = {.db = STORE_ENDORSEMENTS, .key = key_of(row)};
+
+	offers_endorse_keep_delete(book, &change, now_ns);
 	row_unlink(book, row);
 	fair_release(&book->places.fair, &row->share, now_ns);
 	pool_release(&book->rows, row);
@@ -283,10 +295,11 @@ void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row,
 
 /* --- the store --- */
 
-void offers_endorse_row_write(struct store_batch *batch, const struct endorse_row *row)
+#define RECORD_CAP (RECORD_HEAD_LEN + ENDORSEMENT_LEN_MAX)
+
+static size_t record_make(const struct endorse_row *row, uint8_t value[static RECORD_CAP])
 {
-	uint8_t value[RECORD_HEAD_LEN + ENDORSEMENT_LEN_MAX];
-	struct writer w = writer_of(value, sizeof(value));
+	struct writer w = writer_of(value, RECORD_CAP);
 
 	writer_u8(&w, RECORD_LAYOUT);
 	writer_u8(&w, row->is_own ? RECORD_OWN : 0);
@@ -297,20 +310,19 @@ void offers_endorse_row_write(struct store_batch *batch, const struct endorse_ro
 	writer_be64(&w, row->until_s);
 	writer_bytes(&w, row->bytes, row->len);
 	weft_assert(!w.bad);
-	store_batch_put(batch, STORE_ENDORSEMENTS, key_of(row), value, writer_len(&w));
+	return writer_len(&w);
 }
 
-int offers_endorse_submit(struct endorse_book *book, struct store_batch *batch,
-			  void (*done)(void *arg, int err), void *arg)
+void offers_endorse_row_write(struct endorse_book *book, const struct endorse_row *row,
+			      uint64_t now_ns)
 {
-	int err;
+	uint8_t value[RECORD_CAP];
+	const struct endorse_change change = {.db = STORE_ENDORSEMENTS,
+					      .key = key_of(row),
+					      .value = value,
+					      .value_len = record_make(row, value)};
 
-	if (!batch)
-		return -ENOMEM;
-	err = store_submit(book->params.store, batch, done, arg);
-	if (err < 0)
-		store_batch_free(batch);
-	return err;
+	offers_endorse_keep_put(book, &change, now_ns);
 }
 
 /* What was kept had a sound signature, and the store checks its rows. false: it is no row any more. */
@@ -337,7 +349,8 @@ static bool item_load(struct endorse_book *book, const struct store_item *item)
 	if (c.bad || layout != RECORD_LAYOUT || flags > RECORD_OWN || class >= FAIR_CLASS_CNT ||
 	    (source.family != ADDR_NONE && source.family != ADDR_IPV4 &&
 	     source.family != ADDR_IPV6) ||
-	    offers_endorsement_parse(put.bytes, put.len, &said) < 0 || until_s <= put.now_s)
+	    offers_endorsement_parse(put.bytes, put.len, &said) < 0 ||
+	    until_s + ENDORSE_SHOWN_S <= put.now_s)
 		return false;
 	/* Trust may have changed since: a row of an endorser that is trusted now is chosen again. */
 	if (class == FAIR_CHOSEN)
@@ -345,7 +358,7 @@ static bool item_load(struct endorse_book *book, const struct store_item *item)
 	offers_endorse_name(&said, name);
 	if (item->key_len != sizeof(name) || memcmp(item->key, name, sizeof(name)) != 0)
 		return false;
-	row = offers_endorse_row_add(book, &put, &said, key, NULL);
+	row = offers_endorse_row_add(book, &put, &said, key);
 	if (row && row->until_s < until_s)
 		row->until_s = until_s;
 	return row != NULL;
@@ -355,24 +368,16 @@ static int rows_load(struct endorse_book *book)
 {
 	struct store_iter iter =
 		store_iter_fresh(book->params.store, STORE_ENDORSEMENTS, STORE_ALL);
-	struct store_batch *batch = store_batch_new(book->params.store);
 	struct store_item item;
-	bool has_gone = false;
-	int err;
 
 	while (store_iter_next(&iter, &item)) {
-		if (item_load(book, &item) || !batch)
-			continue;
-		store_batch_delete(batch, STORE_ENDORSEMENTS, store_key(item.key, item.key_len));
-		has_gone = true;
+		const struct endorse_change change = {.db = STORE_ENDORSEMENTS,
+						      .key = store_key(item.key, item.key_len)};
+
+		if (!item_load(book, &item))
+			offers_endorse_keep_delete(book, &change, book->params.now_ns);
 	}
-	err = store_iter_end(&iter);
-	/* Else they go at another start. */
-	if (has_gone && err == 0)
-		(void)!offers_endorse_submit(book, batch, NULL, NULL);
-	else
-		store_batch_free(batch);
-	return err;
+	return store_iter_end(&iter);
 }
 
 /* --- trust --- */
@@ -390,18 +395,44 @@ static struct store_key trust_key(const struct endorse_trust *trust,
 	return store_key(key, TRUST_KEY_LEN);
 }
 
-void offers_endorse_trust_write(struct store_batch *batch, const struct endorse_trust *trust)
+void offers_endorse_trust_write(struct endorse_book *book, const struct endorse_trust *trust,
+				uint64_t now_ns)
 {
 	uint8_t key[TRUST_KEY_LEN];
+	const struct endorse_change change = {.db = STORE_META,
+					      .key = trust_key(trust, key),
+					      .value = &trust->level_max,
+					      .value_len = 1};
 
-	store_batch_put(batch, STORE_META, trust_key(trust, key), &trust->level_max, 1);
+	offers_endorse_keep_put(book, &change, now_ns);
 }
 
-void offers_endorse_trust_delete(struct store_batch *batch, const struct endorse_trust *trust)
+void offers_endorse_trust_delete(struct endorse_book *book, const struct endorse_trust *trust,
+				 uint64_t now_ns)
 {
 	uint8_t key[TRUST_KEY_LEN];
+	const struct endorse_change change = {.db = STORE_META, .key = trust_key(trust, key)};
 
-	store_batch_delete(batch, STORE_META, trust_key(trust, key));
+	offers_endorse_keep_delete(book, &change, now_ns);
+}
+
+/* A key of trust in the store. false: none of this layout. */
+static bool trust_parse(const struct store_item *item, struct endorse_trust *out)
+{
+	if (item->key_len != TRUST_KEY_LEN || item->value_len != 1 || item->value[0] == 0 ||
+	    item->value[0] > ENDORSEMENT_LEVEL_MAX)
+		return false;
+	memcpy(out->key, item->key + TRUST_PREFIX_LEN, NODE_KEY_LEN);
+	out->service = weft_load_be32(item->key + TRUST_PREFIX_LEN + NODE_KEY_LEN);
+	out->level_max = item->value[0];
+	return true;
+}
+
+/* false: behind the last row of trust. */
+static bool trust_next(struct store_iter *iter, struct store_item *item)
+{
+	return store_iter_next(iter, item) && item->key_len >= TRUST_PREFIX_LEN &&
+	       memcmp(item->key, TRUST_PREFIX, TRUST_PREFIX_LEN) == 0;
 }
 
 /* A row of another layout stays, and says nothing. */
@@ -411,21 +442,11 @@ static int trust_load(struct endorse_book *book)
 						  store_key(TRUST_PREFIX, TRUST_PREFIX_LEN));
 	struct store_item item;
 
-	while (store_iter_next(&iter, &item)) {
-		struct endorse_trust trust;
+	struct endorse_trust trust;
 
-		if (item.key_len < TRUST_PREFIX_LEN ||
-		    memcmp(item.key, TRUST_PREFIX, TRUST_PREFIX_LEN) != 0)
+	while (trust_next(&iter, &item))
+		if (trust_parse(&item, &trust) && !offers_endorse_trust_put(book, &trust))
 			break;
-		if (item.key_len != TRUST_KEY_LEN || item.value_len != 1 || item.value[0] == 0 ||
-		    item.value[0] > ENDORSEMENT_LEVEL_MAX)
-			continue;
-		memcpy(trust.key, item.key + TRUST_PREFIX_LEN, NODE_KEY_LEN);
-		trust.service = weft_load_be32(item.key + TRUST_PREFIX_LEN + NODE_KEY_LEN);
-		trust.level_max = item.value[0];
-		if (!offers_endorse_trust_put(book, &trust))
-			break;
-	}
 	return store_iter_end(&iter);
 }
 
@@ -434,4 +455,64 @@ int offers_endorse_load(struct endorse_book *book)
 	int err = trust_load(book);
 
 	return err < 0 ? err : rows_load(book);
+}
+
+/* --- what the disk lacks --- */
+
+static int rows_catch_up(struct endorse_book *book, uint64_t now_ns)
+{
+	struct store_iter iter =
+		store_iter_fresh(book->params.store, STORE_ENDORSEMENTS, STORE_ALL);
+	uint8_t value[RECORD_CAP];
+	struct endorse_row *row = NULL;
+	struct store_item item;
+
+	while ((row = pool_next(&book->rows, row)))
+		row->is_same = false;
+	while (store_iter_next(&iter, &item)) {
+		const struct endorse_change change = {.db = STORE_ENDORSEMENTS,
+						      .key = store_key(item.key, item.key_len)};
+
+		row = item.key_len == ENDORSE_NAME_LEN ? map_lookup(&book->by_name, item.key)
+						       : NULL;
+		if (row)
+			row->is_same = record_make(row, value) == item.value_len &&
+				       memcmp(value, item.value, item.value_len) == 0;
+		else
+			offers_endorse_keep_delete(book, &change, now_ns);
+	}
+	row = NULL;
+	while ((row = pool_next(&book->rows, row)))
+		if (!row->is_same)
+			offers_endorse_row_write(book, row, now_ns);
+	return store_iter_end(&iter);
+}
+
+static int trust_catch_up(struct endorse_book *book, uint64_t now_ns)
+{
+	struct store_iter iter = store_iter_fresh(book->params.store, STORE_META,
+						  store_key(TRUST_PREFIX, TRUST_PREFIX_LEN));
+	const struct endorse_trusted *trusted = NULL;
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN], name[ENDORSE_SUBJECT_LEN];
+	struct endorse_trust trust;
+	struct store_item item;
+
+	while (trust_next(&iter, &item)) {
+		if (!trust_parse(&item, &trust))
+			continue;
+		offers_address(trust.key, address);
+		offers_endorse_subject_name(trust.service, address, name);
+		if (!map_lookup(&book->by_trust, name))
+			offers_endorse_trust_delete(book, &trust, now_ns);
+	}
+	while ((trusted = pool_next(&book->trusted, trusted)))
+		offers_endorse_trust_write(book, &trusted->trust, now_ns);
+	return store_iter_end(&iter);
+}
+
+int offers_endorse_catch_up(struct endorse_book *book, uint64_t now_ns)
+{
+	int err = rows_catch_up(book, now_ns);
+
+	return err < 0 ? err : trust_catch_up(book, now_ns);
 }

@@ -21,7 +21,7 @@
 struct endorse_subject {
 	uint8_t name[ENDORSE_SUBJECT_LEN];
 	struct list_node given, received; /* rows */
-	unsigned received_cnt;
+	unsigned received_cnt, expired_cnt;
 	struct list_node queued; /* while distances are counted */
 	struct endorse_row *way; /* by which a trusted endorser is so near; NULL: none */
 	uint8_t distance;	 /* from a trusted endorser, or ENDORSE_FAR */
@@ -39,12 +39,25 @@ struct endorse_row {
 	uint8_t key[NODE_KEY_LEN]; /* the endorser's */
 	struct addr source;
 	uint8_t class;
-	bool is_own, is_seed_form;
-	uint8_t level; /* as it says */
+	bool is_own, is_seed_form, is_expired;
+	bool is_same;  /* while offers_endorse_catch_up runs: the disk has it so */
+	uint8_t level; /* as it says, until it expires */
 	uint64_t made_s, expires_s;
 	uint64_t until_s; /* of all words of the same that came; none of them may come back */
 	size_t len;
 	uint8_t bytes[ENDORSEMENT_LEN_MAX];
+};
+
+/* What has changed, on its way to the disk (endorse_keep.c). */
+struct endorse_keep {
+	bool is_open;		   /* something has changed */
+	struct store_batch *batch; /* of what has; NULL: there was no memory for it */
+	size_t len;
+	uint64_t due_ns;	  /* batch is submitted then */
+	struct list_node waiting; /* callers of batch */
+	struct pool waiters, commits;
+	bool is_behind;	   /* the disk did not take a batch: it lacks some of what is here */
+	uint64_t again_ns; /* the earliest time to mend that */
 };
 
 struct endorse_trusted {
@@ -66,6 +79,7 @@ struct endorse_book {
 	uint64_t settled_ns; /* the last time */
 	bool is_due;	     /* an endorsement that counts has come or gone since */
 	bool has_changed;    /* a level has, since the owner was told */
+	struct endorse_keep keep;
 	struct endorse_stats stats;
 };
 
@@ -82,17 +96,18 @@ struct endorse_subject *offers_endorse_subject(const struct endorse_book *book, 
 					       const uint8_t *address);
 /*
  * offers_endorse_row_add makes a row of said, whose signature was looked at, with a place of its
- * account. A victim of another account goes, out of the store by batch. NULL: no place.
+ * account. A victim of another account goes, out of the store, too. NULL: no place.
  */
 struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const struct endorse_put *put,
-					   const struct endorsement *said, const uint8_t *key,
-					   struct store_batch *batch);
+					   const struct endorsement *said, const uint8_t *key);
+/* offers_endorse_row_expire: it counts for nothing any more. row_fill makes it count again. */
+void offers_endorse_row_expire(struct endorse_row *row);
 void offers_endorse_row_fill(struct endorse_row *row, const struct endorse_put *put,
 			     const struct endorsement *said, const uint8_t *key);
-/* offers_endorse_row_drop: in batch, too, unless it is NULL. */
-void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row,
-			     struct store_batch *batch, uint64_t now_ns);
-void offers_endorse_row_write(struct store_batch *batch, const struct endorse_row *row);
+/* offers_endorse_row_drop, offers_endorse_row_write: in the store, too. */
+void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row, uint64_t now_ns);
+void offers_endorse_row_write(struct endorse_book *book, const struct endorse_row *row,
+			      uint64_t now_ns);
 /* offers_endorse_row_renew: a newer word is in it; its carrier pays, and it is the youngest. */
 void offers_endorse_row_renew(struct endorse_book *book, struct endorse_row *row,
 			      const struct endorse_put *put);
@@ -104,12 +119,37 @@ void offers_endorse_row_move(struct endorse_book *book, struct endorse_row *row,
 /* offers_endorse_load reads rows and trust. 0 or -errno. */
 WEFT_MUST_CHECK
 int offers_endorse_load(struct endorse_book *book);
-void offers_endorse_trust_write(struct store_batch *batch, const struct endorse_trust *trust);
-void offers_endorse_trust_delete(struct store_batch *batch, const struct endorse_trust *trust);
-/* offers_endorse_submit takes batch, which may be NULL for want of memory. 0 or the store's. */
+void offers_endorse_trust_write(struct endorse_book *book, const struct endorse_trust *trust,
+				uint64_t now_ns);
+void offers_endorse_trust_delete(struct endorse_book *book, const struct endorse_trust *trust,
+				 uint64_t now_ns);
+/* offers_endorse_catch_up writes whatever the disk has otherwise. 0 or -errno, and then not all. */
 WEFT_MUST_CHECK
-int offers_endorse_submit(struct endorse_book *book, struct store_batch *batch,
-			  void (*done)(void *arg, int err), void *arg);
+int offers_endorse_catch_up(struct endorse_book *book, uint64_t now_ns);
+
+/* --- endorse_keep.c --- */
+
+WEFT_MUST_CHECK
+int offers_endorse_keep_init(struct endorse_book *book, struct arena *arena);
+/* offers_endorse_keep_fini writes what waits, and calls no done. */
+void offers_endorse_keep_fini(struct endorse_book *book);
+/* offers_endorse_keep_has_room: false: the disk does not keep up, so nothing may change. */
+bool offers_endorse_keep_has_room(const struct endorse_book *book);
+struct endorse_change {
+	enum store_db db;
+	struct store_key key;
+	const void *value; /* of a put */
+	size_t value_len;
+};
+void offers_endorse_keep_put(struct endorse_book *book, const struct endorse_change *change,
+			     uint64_t now_ns);
+void offers_endorse_keep_delete(struct endorse_book *book, const struct endorse_change *change,
+				uint64_t now_ns);
+/* offers_endorse_keep_wait: done (NULL: none) is called when the changes up to now are durable. */
+void offers_endorse_keep_wait(struct endorse_book *book, void (*done)(void *arg, int err),
+			      void *arg);
+void offers_endorse_keep_expire(struct endorse_book *book, uint64_t now_ns);
+uint64_t offers_endorse_keep_next_ns(const struct endorse_book *book);
 
 /* --- endorse_level.c --- */
 

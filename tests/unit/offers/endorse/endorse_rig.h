@@ -27,7 +27,7 @@ static struct {
 	struct endorse_book *book;
 	struct random dice;
 	uint64_t now_s, now_ns;
-	unsigned done_cnt;
+	unsigned done_cnt, failed_cnt;
 } rig;
 
 static struct node_key *keys[KEYS_MAX];
@@ -88,6 +88,7 @@ static inline void on_done(void *arg, int err)
 {
 	(void)arg;
 	rig.done_cnt += err == 0;
+	rig.failed_cnt += err < 0;
 }
 
 struct word {
@@ -159,6 +160,14 @@ static inline enum endorse_verdict put(struct word word)
 static inline bool settle(void)
 {
 	return offers_endorse_settle(rig.book, rig.now_s, rig.now_ns);
+}
+
+/* What waits for the disk is on it, or was refused. */
+static inline void save(void)
+{
+	rig.now_ns += 10 * NS_PER_MS;
+	(void)settle();
+	store_flush(rig.store);
 }
 
 static inline unsigned level_in(uint32_t service, unsigned provider)

@@ -201,6 +201,8 @@ static void test_time_bounds_what_is_kept_and_for_how_long(void)
 	CHECK_EQ(PUT(.endorser = 1, .provider = 3, .level = 2, .ago_s = -301), ENDORSE_UNTIMELY);
 	CHECK_EQ(PUT(.endorser = 1, .provider = 3, .level = 2, .ago_s = LIFE_S), ENDORSE_UNTIMELY);
 	CHECK_EQ(level(2), 2);
+	save();
+	rig.now_ns += 10 * NS_PER_S;
 	CHECK_EQ(offers_endorse_next_ns(rig.book, rig.now_s, rig.now_ns),
 		 rig.now_ns + (LIFE_S + 300) * NS_PER_S);
 	rig.now_s += LIFE_S + 299;
@@ -208,7 +210,49 @@ static void test_time_bounds_what_is_kept_and_for_how_long(void)
 	rig.now_s++;
 	CHECK(settle());
 	CHECK_EQ(level(2), 0);
+	rig_end();
+}
+
+static bool on_expired(void *arg, const struct endorse_view *view)
+{
+	*(bool *)arg = view->is_expired && view->counts == 0 && view->endorsement.level == 2;
+	return true;
+}
+
+static void test_one_that_has_expired_is_shown_for_a_week(void)
+{
+	bool is_expired = false;
+
+	rig_begin();
+	CHECK_EQ(trust_in(SERVICE, 1, 2), 0);
+	CHECK_EQ(PUT(.endorser = 1, .provider = 2, .level = 2), ENDORSE_KEPT);
+	CHECK_EQ(level(2), 2);
+	CHECK_EQ(offers_endorse_expired_cnt(rig.book, SERVICE, address_of(2)), 0);
+	rig.now_s += LIFE_S;
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(level(2), 0);
+		CHECK_EQ(kept_of(2), 1);
+		CHECK_EQ(offers_endorse_expired_cnt(rig.book, SERVICE, address_of(2)), 1);
+		CHECK_EQ(offers_endorse_claimed(rig.book, SERVICE, address_of(2)), 0);
+		offers_endorse_each_of(rig.book, SERVICE, address_of(2), on_expired, &is_expired);
+		CHECK(is_expired);
+		is_expired = false;
+		/* A start has it, too. */
+		offers_endorse_close(rig.book);
+		store_close(rig.store);
+		book_open();
+	}
+	/* A new word counts again, and ends later. */
+	CHECK_EQ(PUT(.endorser = 1, .provider = 2, .level = 2), ENDORSE_KEPT);
+	CHECK_EQ(level(2), 2);
+	CHECK_EQ(offers_endorse_expired_cnt(rig.book, SERVICE, address_of(2)), 0);
+	rig.now_s += LIFE_S + ENDORSE_SHOWN_S - 1;
+	CHECK_EQ(level(2), 0);
+	CHECK_EQ(kept_of(2), 1);
+	rig.now_s++;
+	CHECK_EQ(level(2), 0);
 	CHECK_EQ(kept_of(2), 0);
+	CHECK_EQ(offers_endorse_expired_cnt(rig.book, SERVICE, address_of(2)), 0);
 	rig_end();
 }
 
@@ -219,7 +263,7 @@ static void test_what_is_durable_outlives_a_crash(void)
 	CHECK_EQ(PUT(.endorser = 1, .provider = 2, .level = 2), ENDORSE_KEPT);
 	CHECK_EQ(PUT(.endorser = 3, .provider = 2, .level = 1, .is_seed_form = true), ENDORSE_KEPT);
 	CHECK_EQ(PUT(.endorser = 1, .provider = 4, .level = 2, .life_s = 60), ENDORSE_KEPT);
-	store_flush(rig.store);
+	save();
 	CHECK_EQ(rig.done_cnt, 4);
 	CHECK_EQ(PUT(.endorser = 1, .provider = 5, .level = 2), ENDORSE_KEPT);
 	store_freeze(rig.store);
@@ -229,10 +273,11 @@ static void test_what_is_durable_outlives_a_crash(void)
 	book_open();
 	CHECK_EQ(level(2), 2);
 	CHECK_EQ(kept_of(2), 2);
-	CHECK_EQ(kept_of(4), 0);
+	CHECK_EQ(kept_of(4), 1);
+	CHECK_EQ(level(4), 0);
 	CHECK_EQ(kept_of(5), 0);
 	CHECK_EQ(trust_in(SERVICE, 1, 0), 0);
-	store_flush(rig.store);
+	save();
 	offers_endorse_close(rig.book);
 	store_close(rig.store);
 	book_open();
@@ -310,6 +355,35 @@ static bool on_proof(void *arg, const struct endorse_view *view)
 	return true;
 }
 
+static void proof_make(unsigned provider, unsigned level, struct proof *proof)
+{
+	const struct endorse_proof_ask ask = {.service = SERVICE,
+					      .address = address_of(provider),
+					      .level = level,
+					      .fn = on_proof,
+					      .arg = proof};
+
+	offers_endorse_proof(rig.book, &ask);
+}
+
+static void test_a_proof_has_those_first_that_state_the_level_that_is_asked_for(void)
+{
+	struct proof proof = {0};
+
+	rig_begin();
+	for (unsigned n = 20; n < 40; n++)
+		CHECK_EQ(PUT(.endorser = n, .provider = 4, .level = n == 33 ? 2 : 1), ENDORSE_KEPT);
+	CHECK_EQ(offers_endorse_claimed(rig.book, SERVICE, address_of(4)), 2);
+	CHECK_EQ(offers_endorse_claimed(rig.book, OTHER, address_of(4)), 0);
+	proof_make(4, 2, &proof);
+	CHECK_EQ(proof.cnt, 4);
+	CHECK_MEM(proof.endorsers[0], public_of(33), NODE_KEY_LEN);
+	rig.now_s++;
+	CHECK_EQ(PUT(.endorser = 33, .provider = 4, .level = 0), ENDORSE_KEPT);
+	CHECK_EQ(offers_endorse_claimed(rig.book, SERVICE, address_of(4)), 1);
+	rig_end();
+}
+
 static void test_a_proof_has_the_way_from_a_trusted_endorser(void)
 {
 	struct proof proof = {0};
@@ -321,14 +395,14 @@ static void test_a_proof_has_the_way_from_a_trusted_endorser(void)
 	for (unsigned n = 1; n <= 3; n++)
 		CHECK_EQ(PUT(.endorser = n, .provider = n + 1, .level = 1), ENDORSE_KEPT);
 	CHECK_EQ(level(4), 1);
-	offers_endorse_proof(rig.book, SERVICE, address_of(4), on_proof, &proof);
+	proof_make(4, 3, &proof);
 	CHECK_EQ(proof.cnt, 4);
 	CHECK_MEM(proof.endorsers[0], public_of(3), NODE_KEY_LEN);
 	CHECK_MEM(proof.endorsers[1], public_of(2), NODE_KEY_LEN);
 	CHECK_MEM(proof.endorsers[2], public_of(1), NODE_KEY_LEN);
 	/* And again: nothing is left marked. */
 	proof.cnt = 0;
-	offers_endorse_proof(rig.book, SERVICE, address_of(4), on_proof, &proof);
+	proof_make(4, 3, &proof);
 	CHECK_EQ(proof.cnt, 4);
 	CHECK_MEM(proof.endorsers[2], public_of(1), NODE_KEY_LEN);
 	rig_end();
@@ -372,10 +446,12 @@ int main(void)
 	RUN(test_a_level_raised_on_the_way_counts_as_1_in_the_seed_form);
 	RUN(test_a_seed_form_without_a_key_needs_one_that_is_known);
 	RUN(test_time_bounds_what_is_kept_and_for_how_long);
+	RUN(test_one_that_has_expired_is_shown_for_a_week);
 	RUN(test_what_is_durable_outlives_a_crash);
 	RUN(test_many_keys_of_one_network_leave_room_for_another);
 	RUN(test_trusted_endorsers_have_places_of_their_own);
 	RUN(test_so_many_endorsers_are_trusted_and_one_more_is_not);
+	RUN(test_a_proof_has_those_first_that_state_the_level_that_is_asked_for);
 	RUN(test_a_proof_has_the_way_from_a_trusted_endorser);
 	RUN(test_all_are_listed_page_by_page);
 	return check_done();
