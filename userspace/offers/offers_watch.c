@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches: new offers that fit a query are given to programs as they are stored. A stored message
- * costs one reading of its offer, where its schema is watched, and a match for each watch of it.
+ * Watches: new offers that fit a query are given to programs as they are stored. So are those that
+ * an endorsement or a change of trust lifts to the level that is asked for. Each costs one reading
+ * of the offer, where its schema is watched, and a match for each watch of it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -207,33 +208,50 @@ static bool given_add(struct offer_watch *watch, const struct found_offer *offer
 	return true;
 }
 
-/* As offers_find looks at it. */
-static bool is_level_met(const struct offer_watch *watch, const struct found_offer *offer)
+/* As offers_find looks at it: an offer whose provider is of that level. */
+static bool is_level_met(const struct offer_watch *watch, const struct found_offer *offer,
+			 unsigned level)
 {
 	return offer->is_own ||
-	       offer->level >= (watch->has_level ? watch->level : offer->schema->min_verification);
+	       level >= (watch->has_level ? watch->level : offer->schema->min_verification);
 }
 
-static bool on_stored(void *arg, const struct offer_view *view)
+/* Those that have it already leave out an offer of the level before; OFFER_LEVEL_NONE: none has. */
+#define OFFER_LEVEL_NONE UINT8_MAX
+static void view_give(struct service_offers *offers, const struct offer_view *view, unsigned before)
 {
-	struct service_offers *offers = arg;
 	const struct found_offer *offer = offers_read(offers, view);
 
 	offers->watch_walks++;
 	for (struct offer_watch *watch = offers->watches; offer && watch; watch = watch->next) {
 		unsigned at = schema_at(watch, offer->schema);
 
-		if (!watch->is_over && at < watch->cnt && is_level_met(watch, offer) &&
+		if (!watch->is_over && at < watch->cnt &&
+		    is_level_met(watch, offer, offer->level) &&
+		    (before == OFFER_LEVEL_NONE || !is_level_met(watch, offer, before)) &&
 		    offers_schema_match(offer->schema, offer->record, &watch->queries[at]) &&
 		    given_add(watch, offer))
 			watch->fn(watch->arg, offer);
 	}
 	offers->watch_walks--;
+}
+
+static bool on_stored(void *arg, const struct offer_view *view)
+{
+	view_give(arg, view, OFFER_LEVEL_NONE);
 	return false;
 }
 
-static bool is_watched(const struct service_offers *offers, uint32_t service)
+void offers_lifted(void *ctx, const struct offer_view *view, unsigned before)
 {
+	view_give(ctx, view, before);
+	watches_sweep(ctx);
+}
+
+bool offers_is_watched(void *ctx, uint32_t service)
+{
+	const struct service_offers *offers = ctx;
+
 	for (const struct offer_watch *at = offers->watches; at; at = at->next)
 		for (unsigned i = 0; !at->is_over && i < at->cnt; i++)
 			if (at->schemas[i]->id == service)
@@ -246,7 +264,7 @@ void offers_stored(struct service_offers *offers, const struct service_message *
 {
 	struct offer_name name = {.service = message->service};
 
-	if (message->type == SERVICE_MESSAGE_REVOKE || !is_watched(offers, message->service))
+	if (message->type == SERVICE_MESSAGE_REVOKE || !offers_is_watched(offers, message->service))
 		return;
 	memcpy(name.provider, message->provider, sizeof(name.provider));
 	memcpy(name.offer_id, terms->offer_id, sizeof(name.offer_id));

@@ -64,6 +64,8 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		.site = params->site,
 		.unit_cap = (uint32_t)(params->config.room_len / OFFER_UNIT_LEN),
 		.level_of = offers_level,
+		.wants_lifted = offers_is_watched,
+		.lifted = offers_lifted,
 		.ctx = offers,
 	};
 	struct spread_params spread = {

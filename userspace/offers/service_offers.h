@@ -253,10 +253,10 @@ struct endorse_book *offers_endorse_book(struct service_offers *offers);
 struct service_relays *offers_service_relays(struct service_offers *offers);
 
 /*
- * A watch gives the offers that fit from when they are stored here: those that are new, and those
- * that a change makes fit. Each comes once, as far as the latest 1,024 that were given tell. Local
- * programs alone have watches: OFFER_WATCHES_MAX, of which one account has three times what it
- * leaves free.
+ * A watch gives the offers that fit from when they are stored here. These are new ones, and those
+ * that a change makes fit, of the offer or of its provider's level. Each comes once, as far as the
+ * latest 1,024 that were given tell. Local programs alone have watches: OFFER_WATCHES_MAX, of which
+ * one account has three times what it leaves free.
  */
 #define OFFER_WATCHES_MAX 64u
 struct offer_watch;

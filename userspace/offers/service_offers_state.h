@@ -125,6 +125,9 @@ uint32_t offers_rate(void *ctx, const struct service_message *message);
 /* offers_watch.c: a message of an offer was stored; a schema took another's place, or (NULL) left. */
 void offers_stored(struct service_offers *offers, const struct service_message *message,
 		   const struct offer_terms *terms);
+/* As offer_store_params: an offer's level is above before. */
+bool offers_is_watched(void *ctx, uint32_t service);
+void offers_lifted(void *ctx, const struct offer_view *view, unsigned before);
 void offers_watches_change(struct service_offers *offers, const struct schema *before,
 			   const struct schema *after);
 void offers_watches_close(struct service_offers *offers);

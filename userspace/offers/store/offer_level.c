@@ -35,29 +35,50 @@ bool offers_level_condition(const struct offer_kind *kind, const struct offer_se
 	return true;
 }
 
+/* The owner hears of a row whose level is above before. */
+static void row_lifted(struct offer_store *store, struct store_snapshot **io_snapshot,
+		       const struct offer_row *row, unsigned before)
+{
+	struct offer_record record;
+	struct offer_view view;
+
+	if (!store->lifted || !store->wants_lifted(store->ctx, row->service) ||
+	    offers_row_record(store, io_snapshot, row, &record) < 0)
+		return;
+	offers_view_write(store, row, &record, &view);
+	store->lifted(store->ctx, &view, before);
+}
+
 /* Without a node for it the row waits for the next change. */
-static void row_relevel(struct offer_store *store, struct offer_row *row)
+static void row_relevel(struct offer_store *store, struct store_snapshot **io_snapshot,
+			struct offer_row *row)
 {
 	const struct offer_kind *kind;
-	unsigned level;
+	unsigned level, before = row->level;
 
 	if (row->order == 0 || row->index_row == OFFER_NO_INDEX)
 		return;
 	level = offers_level_of(store, row->is_own, row->service, row->provider);
 	kind = &store->kinds[row->kind];
-	if (level != row->level &&
-	    offers_index_rekey(kind->index, row->index_row, kind->schema->column_cnt, level) == 0)
-		row->level = (uint8_t)level;
+	if (level == before ||
+	    offers_index_rekey(kind->index, row->index_row, kind->schema->column_cnt, level) < 0)
+		return;
+	row->level = (uint8_t)level;
+	if (level > before)
+		row_lifted(store, io_snapshot, row, before);
 }
 
 /* In a ring over all places: a change amid a walk makes it go on for a whole turn more. */
 void offers_level_step(struct offer_store *store, uint32_t row_max)
 {
+	struct store_snapshot *snapshot = NULL;
+
 	for (; store->level_left > 0 && row_max > 0; store->level_left--, row_max--) {
 		if (store->level_at >= store->row_top)
 			store->level_at = 0;
-		row_relevel(store, &store->rows[store->level_at++]);
+		row_relevel(store, &snapshot, &store->rows[store->level_at++]);
 	}
+	store_snapshot_close(snapshot);
 }
 
 void offers_store_relevel(struct offer_store *store, uint32_t row_max)

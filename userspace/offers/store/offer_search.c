@@ -10,7 +10,7 @@
 /* So many rows are indexed by one expire; each is a read and a parse of some microseconds. */
 #define STEP_ROWS 256u
 
-static void view_write(const struct offer_store *store, const struct offer_row *row,
+void offers_view_write(const struct offer_store *store, const struct offer_row *row,
 		       const struct offer_record *record, struct offer_view *out_view)
 {
 	*out_view = (struct offer_view){
@@ -42,7 +42,7 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 		return WEFT_EABSENT;
 	err = offers_row_record(store, &snapshot, row, &record);
 	if (err == 0) {
-		view_write(store, row, &record, &view);
+		offers_view_write(store, row, &record, &view);
 		(void)fn(arg, &view);
 	}
 	store_snapshot_close(snapshot);
@@ -73,7 +73,7 @@ int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn f
 			continue;
 		if (err < 0)
 			break;
-		view_write(store, row, &record, &view);
+		offers_view_write(store, row, &record, &view);
 		goes_on = fn(arg, &view);
 	}
 	store_snapshot_close(snapshot);
@@ -159,7 +159,7 @@ static bool row_accept(void *arg, uint32_t place)
 	    offers_row_record(run->store, &run->snapshot, row, &record) < 0 ||
 	    !row_matches(run, &record))
 		return false;
-	view_write(run->store, row, &record, &view);
+	offers_view_write(run->store, row, &record, &view);
 	if (run->search->is_wanted && !run->search->is_wanted(run->search->arg, &view))
 		return false;
 	(void)run->search->fn(run->search->arg, &view);

@@ -53,6 +53,8 @@ int offers_store_open(const struct offer_store_params *params, struct offer_stor
 	store->unit_cap = params->unit_cap;
 	store->order_next = 1;
 	store->level_of = params->level_of;
+	store->lifted = params->lifted;
+	store->wants_lifted = params->wants_lifted;
 	store->ctx = params->ctx;
 	store->counts.unit_cap = params->unit_cap;
 	err = lay_out(store, params);

@@ -51,6 +51,7 @@ struct offer_store;
 /* The level of this node's own offers, above those of verification: they are always found. */
 #define OFFER_LEVEL_OWN 4u
 
+struct offer_view;
 struct offer_store_params {
 	struct store *store; /* durable rows; borrowed */
 	struct random *random;
@@ -58,6 +59,12 @@ struct offer_store_params {
 	uint32_t unit_cap; /* at least 64 */
 	/* the level of verification of a provider in a service; NULL: all are of level 0 */
 	unsigned (*level_of)(void *ctx, uint32_t service, const uint8_t *provider);
+	/*
+	 * NULL, or: offers_store_relevel found an offer whose level is above before. It calls no
+	 * function of the store. wants_lifted: offers of service are to be read for that.
+	 */
+	void (*lifted)(void *ctx, const struct offer_view *view, unsigned before);
+	bool (*wants_lifted)(void *ctx, uint32_t service);
 	void *ctx;
 };
 

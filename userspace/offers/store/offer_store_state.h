@@ -88,6 +88,8 @@ struct offer_store {
 	uint32_t index_at, index_end;  /* places that are still to be indexed */
 	uint32_t level_at, level_left; /* places whose level is still to be looked at */
 	unsigned (*level_of)(void *ctx, uint32_t service, const uint8_t *provider);
+	void (*lifted)(void *ctx, const struct offer_view *view, unsigned before);
+	bool (*wants_lifted)(void *ctx, uint32_t service);
 	void *ctx;
 	uint64_t order_next;
 	struct offer_store_counts counts;
@@ -211,6 +213,9 @@ void offers_index_step(struct offer_store *store);
 
 /* --- offer_level.c --- */
 
+/* offer_search.c: row as callers see it. */
+void offers_view_write(const struct offer_store *store, const struct offer_row *row,
+		       const struct offer_record *record, struct offer_view *out_view);
 /* offers_level_of: of the provider of msg, at this moment. */
 unsigned offers_level_of(const struct offer_store *store, bool is_own, uint32_t service,
 			 const uint8_t *provider);

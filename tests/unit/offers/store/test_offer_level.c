@@ -18,10 +18,31 @@ static unsigned on_level(void *ctx, uint32_t service, const uint8_t *provider)
 	return 0;
 }
 
+static unsigned lifted_cnt, lifted_before, lifted_level;
+static bool is_wanted;
+
+static void on_lifted(void *ctx, const struct offer_view *view, unsigned before)
+{
+	(void)ctx;
+	CHECK(view->announce_len > 0);
+	lifted_cnt++;
+	lifted_before = before;
+	lifted_level = view->level;
+}
+
+static bool on_wants(void *ctx, uint32_t service)
+{
+	(void)ctx;
+	return is_wanted && service == rig.schema->id;
+}
+
 static void level_open(void)
 {
-	struct offer_store_params params = {
-		.random = &rig.dice, .unit_cap = rig.unit_cap, .level_of = on_level};
+	struct offer_store_params params = {.random = &rig.dice,
+					    .unit_cap = rig.unit_cap,
+					    .level_of = on_level,
+					    .lifted = on_lifted,
+					    .wants_lifted = on_wants};
 
 	rig.store = params.store = scratch_store(rig.dir, true);
 	CHECK_EQ(offers_store_open(&params, &rig.offers), 0);
@@ -120,6 +141,38 @@ static void test_another_level_holds_at_once_where_all_rows_are_looked_at(void)
 }
 
 /* Before the rows were gone over a lower level holds already, and a higher one soon does. */
+static void test_an_offer_that_is_lifted_is_given_once_and_one_that_falls_is_not(void)
+{
+	level_begin(1000);
+	is_wanted = true;
+	lifted_cnt = 0;
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(rig_put(&(struct rig_word){.provider = i, .offer = i}), OFFER_STORED);
+	levels[5] = 1;
+	offers_store_relevel(rig.offers, UINT32_MAX);
+	CHECK_EQ(lifted_cnt, 1);
+	CHECK_EQ(lifted_before, 0);
+	CHECK_EQ(lifted_level, 1);
+	offers_store_relevel(rig.offers, UINT32_MAX);
+	CHECK_EQ(lifted_cnt, 1);
+	/* By parts it comes with the part, and by the level before. */
+	levels[5] = 3;
+	levels[6] = 2;
+	offers_store_relevel(rig.offers, 0);
+	CHECK_EQ(lifted_cnt, 1);
+	(void)rig_pass(0);
+	CHECK_EQ(lifted_cnt, 3);
+	levels[5] = levels[6] = 0;
+	offers_store_relevel(rig.offers, UINT32_MAX);
+	CHECK_EQ(lifted_cnt, 3);
+	/* Nothing is read where it is not wanted. */
+	is_wanted = false;
+	levels[5] = 3;
+	offers_store_relevel(rig.offers, UINT32_MAX);
+	CHECK_EQ(lifted_cnt, 3);
+	rig_end();
+}
+
 static void test_a_level_that_was_lost_is_never_shown(void)
 {
 	level_begin(1000);
@@ -182,6 +235,7 @@ int main(void)
 	RUN(test_offers_are_found_by_the_level_of_their_provider);
 	RUN(test_own_offers_are_found_at_each_level);
 	RUN(test_another_level_holds_at_once_where_all_rows_are_looked_at);
+	RUN(test_an_offer_that_is_lifted_is_given_once_and_one_that_falls_is_not);
 	RUN(test_a_level_that_was_lost_is_never_shown);
 	RUN(test_levels_outlive_updates_and_restarts);
 	RUN(test_a_find_by_level_looks_at_few_rows);
