@@ -9,6 +9,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -235,6 +236,46 @@ def test_paths_and_methods_are_the_documented_ones(lab):
     check_eq(error_of(post(c, one + "/confirm", {}, JSON, *own)), (409, "reservation_failed"), "of the other side")
     check_eq(error_of(post(c, one + "/cancel", {"units": 1}, JSON, *own)), (400, "invalid_field"), "no such word")
     check_eq(listed(c, path.replace("housing", "repair")), [], "none")
+
+
+ROOMS = """[service]
+name = rooms
+version = 1
+title = Rooms
+description = Rooms.
+ttl_hours = 24
+reserves_per_min = 100
+[field rent]
+type = number
+required = yes
+min = 0
+max = 10000
+label = Rent
+[filter max_rent]
+field = rent
+match = at-most
+label = Rent
+"""
+
+
+def test_a_list_has_the_newest_50(lab):
+    a, b, c, _ = start(lab)
+    schema = lab.dir / "rooms.ini"
+    schema.write_text(ROOMS)
+    for node in (a, b, c):
+        check_eq(node.weft("schema", "add", str(schema)).returncode, OK, "the schema")
+    offer = b.call("PublishOffer", schema="rooms", values=["rent=1"], units=60)["offer"]["offer_id"]
+    wait_for(lambda: c.weft("offer", "find", "rooms", "--mesh") and c.weft("offer", "show", offer).returncode == OK,
+             "the offer is at c", timeout=SPREAD_S)
+    path = f"/offers/rooms/{offer}"
+    first = shown(post(c, path + "/reserve", {}, JSON, *by_token(c)), 201)
+    wait_for(lambda: int(time.time()) > first["made_s"], "a second went by")
+    made = [shown(post(c, path + "/reserve", {}, JSON, *by_token(c)), 201)["reservation_id"] for _ in range(49)]
+    check_eq({row["reservation_id"] for row in listed(c, path)}, {first["reservation_id"], *made}, "50 are all")
+    check_eq(listed(c, path)[-1]["reservation_id"], first["reservation_id"], "the newest first")
+    made.append(shown(post(c, path + "/reserve", {}, JSON, *by_token(c)), 201)["reservation_id"])
+    check_eq({row["reservation_id"] for row in listed(c, path)}, set(made), "of 51 the oldest is left out")
+    check_eq(unlocked(c, path + "/reservations").count("<li>"), 50, "on the page, too")
 
 
 def test_a_gateway_that_may_only_look_reserves_nothing(lab):

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codec/json_heap.h"
+#include "codec/text/zbase32.h"
 #include "offers/reserve/reservations.h"
 #include "web_offers_state.h"
 
@@ -32,7 +33,7 @@ bool api_http_offers_is_json(const struct gateway_request *request)
 struct collecting {
 	struct service_offers *offers;
 	const char *offer; /* letters that its id begins with */
-	const char *schema;
+	uint32_t service;
 	struct varlink_blocks *blocks;
 	struct api_reservation rows[WEB_RESERVATIONS_MAX];
 	unsigned cnt;
@@ -45,28 +46,45 @@ static int by_age(const void *a, const void *b)
 	return (one->made_s < other->made_s) - (one->made_s > other->made_s);
 }
 
+static bool is_of_offer(const struct collecting *collecting,
+			const struct reservation_record *record)
+{
+	const struct reservation_parties *parties = &record->parties;
+	uint8_t ref[OFFER_REF_LEN];
+	char text[OFFER_REF_TEXT_CAP];
+
+	if (record->service != collecting->service)
+		return false;
+	offers_ref(record->service, parties->provider, parties->offer_id, ref);
+	zbase32_write(ref, sizeof(ref), text);
+	return strncmp(text, collecting->offer, strlen(collecting->offer)) == 0;
+}
+
+/* Where a row goes: behind the others, or in place of the oldest of them. */
+static unsigned place_of(const struct collecting *collecting)
+{
+	unsigned at = 0;
+
+	if (collecting->cnt < WEB_RESERVATIONS_MAX)
+		return collecting->cnt;
+	for (unsigned i = 1; i < collecting->cnt; i++)
+		if (collecting->rows[i].made_s < collecting->rows[at].made_s)
+			at = i;
+	return at;
+}
+
 static void on_row(void *arg, const struct reservation_view *view)
 {
 	struct collecting *collecting = arg;
-	struct api_reservation row =
-		api_reservation_row(collecting->offers, collecting->blocks, view);
-	unsigned at = collecting->cnt;
+	unsigned at;
 
-	if (strncmp(row.offer_id, collecting->offer, strlen(collecting->offer)) != 0 ||
-	    !row.schema || strcmp(row.schema, collecting->schema) != 0)
+	if (!is_of_offer(collecting, view->record))
 		return;
-	if (at < WEB_RESERVATIONS_MAX) {
-		collecting->cnt++;
-	} else {
-		/* The oldest one makes room. */
-		at = 0;
-		for (unsigned i = 1; i < WEB_RESERVATIONS_MAX; i++)
-			if (collecting->rows[i].made_s < collecting->rows[at].made_s)
-				at = i;
-		if (collecting->rows[at].made_s >= row.made_s)
-			return;
-	}
-	collecting->rows[at] = row;
+	at = place_of(collecting);
+	if (at < collecting->cnt && collecting->rows[at].made_s >= (int64_t)view->record->made_s)
+		return;
+	collecting->cnt += at == collecting->cnt;
+	collecting->rows[at] = api_reservation_row(collecting->offers, collecting->blocks, view);
 }
 
 static struct collecting collecting_of(const struct web_offers_view *view, const char *offer,
@@ -74,7 +92,7 @@ static struct collecting collecting_of(const struct web_offers_view *view, const
 {
 	return (struct collecting){.offers = api_http_offers_of(view->offers),
 				   .offer = offer,
-				   .schema = view->schema->name,
+				   .service = view->schema->id,
 				   .blocks = blocks};
 }
 
