@@ -155,6 +155,29 @@ def test_a_query_brings_what_the_rates_of_announces_kept_away(lab):
     check_eq(done.returncode, NOT_FOUND, done.stderr)
 
 
+def test_an_experiment_is_found_and_reserved_under_its_own_name(lab):
+    """Experiments share a service id. Their messages name the schema, queries among them."""
+    nodes = n1, n2, n3 = fabric.start(lab, 3)
+    path = lab.dir / "lamps.ini"
+    path.write_text("[service]\nname = lamps\nid = 0xFFFF\nversion = 1\ntitle = Lamps\ndescription = Lamps.\n"
+                    "ttl_hours = 24\n[field watts]\ntype = number\nrequired = yes\nmin = 1\nmax = 100\n"
+                    "[filter max_watts]\nfield = watts\nmatch = at-most\n")
+    for node in nodes:
+        check_eq(node.weft("schema", "add", str(path)).returncode, OK, "added")
+    for i in range(14):
+        check_eq(n2.weft("offer", "publish", "lamps", f"watts={1 + i}").returncode, OK, "published")
+    wait_for(lambda: find(n3, schema="lamps"), "some are here", timeout=SPREAD_S)
+    found = find(n3, "--mesh", "max_watts=13", schema="lamps")
+    check_eq(len(found), 13, "an answer brings what the rates kept away")
+    done = n3.weft("offer", "find", "housing,lamps")
+    check("alone" in done.stderr and done.returncode not in (OK, NOT_FOUND), done.stderr)
+    done = n3.weft("--json", "offer", "reserve", found[0]["offer_id"])
+    check_eq(done.returncode, OK, done.stderr)
+    wait_for(lambda: n2.json("reservation", "list")["reservations"], "n2 has it", timeout=SPREAD_S)
+    for node in (n2, n3):
+        check_eq([row["schema"] for row in node.json("reservation", "list")["reservations"]], ["lamps"], node.name)
+
+
 def test_a_withdrawal_that_was_missed_is_said_again(lab):
     n1, n2 = fabric.start(lab, 2)
     offer = publish(n1)

@@ -142,6 +142,26 @@ bool offers_view_give(void *arg, const struct offer_view *view)
 	return true;
 }
 
+static bool on_schema(void *arg, const struct offer_view *view)
+{
+	struct offer_showing *showing = arg;
+	const struct found_offer *offer = offers_read(showing->offers, view);
+
+	showing->schema = offer ? offer->schema : NULL;
+	return false;
+}
+
+const struct schema *offers_schema_of(struct service_offers *offers, const struct offer_name *name)
+{
+	struct offer_showing showing = {.offers = offers};
+
+	if (name->service != OFFERS_CUSTOM_SERVICE)
+		return offers_schema_registry_lookup(offers->registry, name->service, NULL, 0);
+	/* One that is not here any more has none. */
+	return offers_store_get(offers->store, name, on_schema, &showing) < 0 ? NULL
+									      : showing.schema;
+}
+
 int offers_show(struct service_offers *offers, const char *name, found_offer_fn fn, void *arg)
 {
 	struct offer_showing showing = {.offers = offers, .fn = fn, .arg = arg};

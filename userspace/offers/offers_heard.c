@@ -280,8 +280,6 @@ void offers_answer(void *ctx, const struct spread_message *message, const uint8_
 	struct service_offers *offers = ctx;
 	struct answering answering = {.offers = offers, .query = message, .token = token};
 	struct offer_search search = {
-		.schema = offers_schema_registry_lookup(offers->registry, message->parsed->service,
-							NULL, 0),
 		.query = &offers->query,
 		.before = OFFER_NEWEST,
 		.visit_max = ANSWER_VISITS_MAX,
@@ -293,7 +291,11 @@ void offers_answer(void *ctx, const struct spread_message *message, const uint8_
 	struct schema_fault fault;
 
 	/* The spread gives one of one service. */
-	if (!search.schema || offers_query_parse(message->parsed, &query) < 0 ||
+	if (offers_query_parse(message->parsed, &query) < 0)
+		return;
+	search.schema = offers_schema_registry_lookup(offers->registry, message->parsed->service,
+						      query.schema, query.schema_len);
+	if (!search.schema ||
 	    offers_schema_query_read(search.schema, query.parts[0].filters,
 				     query.parts[0].filters_len, &offers->query, &fault) < 0)
 		return;
@@ -388,6 +390,10 @@ int offers_ask(struct service_offers *offers, const struct offer_wanted *wanted,
 	random_fill(offers->params.random, token, sizeof(token));
 	if (!parts_write(wanted, cnt, filters, &ask))
 		return WEFT_ETOOLARGE;
+	if (message.service == OFFERS_CUSTOM_SERVICE) {
+		ask.schema = wanted[0].schema->name;
+		ask.schema_len = strlen(ask.schema);
+	}
 	offers_query_write(&p, message.service, &ask);
 	message.payload = offers->payload;
 	message.payload_len = writer_len(&p);

@@ -282,7 +282,7 @@ int offers_reserve(struct service_offers *offers, const struct offer_reserve_ask
 	err = store_of(offers, ask, &offer, store, fault);
 	if (err < 0)
 		return err;
-	schema = offers_schema_registry_lookup(offers->registry, name.service, NULL, 0);
+	schema = offers_schema_of(offers, &name);
 	if (schema)
 		made.per_min = schema->reserves_per_min;
 	err = offers_reservations_make(offers->reservations, &made, out_id);

@@ -101,11 +101,28 @@ int offers_remove_schema(struct service_offers *offers, const struct offer_schem
 	return change_submit(offers, batch, change);
 }
 
+/* The schema that a message is of; of an experiment its payload names it, but in a Reserve. */
+static const struct schema *schema_of(const struct service_offers *offers,
+				      const struct service_message *message)
+{
+	struct offer_terms terms = {.schema = NULL};
+	struct service_query query = {.schema = NULL};
+
+	if (message->service != OFFERS_CUSTOM_SERVICE)
+		return offers_schema_registry_lookup(offers->registry, message->service, NULL, 0);
+	if (message->type == SERVICE_MESSAGE_QUERY && offers_query_parse(message, &query) == 0)
+		return offers_schema_registry_lookup(offers->registry, message->service,
+						     query.schema, query.schema_len);
+	if (message->type == SERVICE_MESSAGE_ANNOUNCE && offer_terms_read(message, &terms) == 0)
+		return offers_schema_registry_lookup(offers->registry, message->service,
+						     terms.schema, terms.schema_len);
+	return NULL;
+}
+
 uint32_t offers_rate(void *ctx, const struct service_message *message)
 {
 	const struct service_offers *offers = ctx;
-	const struct schema *schema =
-		offers_schema_registry_lookup(offers->registry, message->service, NULL, 0);
+	const struct schema *schema = schema_of(offers, message);
 
 	if (!schema)
 		return 0;

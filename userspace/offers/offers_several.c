@@ -41,6 +41,11 @@ static int schema_add(const struct schema *schema, const struct schema **schemas
 	if (cnt == OFFERS_WANTED_MAX)
 		return choose_fail(fault, "ask for the others by themselves",
 				   "at most four schemas are looked through at once");
+	/* A query names one of them at most. */
+	if (cnt && (schema->id == SCHEMA_ID_CUSTOM || schemas[0]->id == SCHEMA_ID_CUSTOM))
+		return choose_fail(
+			fault, "ask for each of them by itself",
+			"schemas of the service of experiments are looked through alone");
 	for (unsigned i = 0; i < cnt; i++)
 		if (schemas[i]->id == schema->id)
 			return offers_schema_fault_set(

@@ -160,6 +160,8 @@ WEFT_MUST_CHECK
 int offers_revoke(struct service_offers *offers, const struct offer_draft *draft, uint64_t now_ns,
 		  struct schema_fault *fault);
 
+/* offers_schema_of: the schema of an offer, or NULL; that of an experiment is read in the offer. */
+const struct schema *offers_schema_of(struct service_offers *offers, const struct offer_name *name);
 /*
  * offers_show gives the offer whose name, the text of its ref, begins with name: 0, WEFT_EABSENT, WEFT_EEXISTS
  * (several do) or WEFT_EMALFORMED. offers_each_own gives this node's own, of schema or (NULL) all.

@@ -30,6 +30,16 @@ static const char *offer_ref(const struct reservation_record *record,
 	return zbase32_write(ref, sizeof(ref), text);
 }
 
+static const struct schema *schema_of(struct service_offers *offers,
+				      const struct reservation_record *record)
+{
+	struct offer_name name = {.service = record->service};
+
+	memcpy(name.provider, record->parties.provider, sizeof(name.provider));
+	memcpy(name.offer_id, record->parties.offer_id, sizeof(name.offer_id));
+	return offers_schema_of(offers, &name);
+}
+
 static const char *text_of(struct varlink_blocks *blocks, const char *text, size_t len)
 {
 	return text ? varlink_format(blocks, "%.*s", (int)len, text) : NULL;
@@ -46,8 +56,7 @@ struct api_reservation api_reservation_row(struct service_offers *offers,
 					   const struct reservation_view *view)
 {
 	const struct reservation_record *record = view->record;
-	const struct schema *schema =
-		offers_schema_registry_lookup(offers_registry(offers), record->service, NULL, 0);
+	const struct schema *schema = schema_of(offers, record);
 	char id[RESERVATION_REF_TEXT_CAP], ref[OFFER_REF_TEXT_CAP];
 
 	zbase32_write(view->id, RESERVATION_ID_LEN, id);

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "codec/cbor.h"
 
-enum { QUERY_TOKEN = 0, QUERY_FILTERS = 1, QUERY_RESULTS = 2 };
+enum { QUERY_TOKEN = 0, QUERY_FILTERS = 1, QUERY_RESULTS = 2, QUERY_SCHEMA = 245 };
 enum { RESPONSE_TOKEN = 0, RESPONSE_ENTRIES = 1, RESPONSE_MORE = 2, RESPONSE_ENDORSEMENTS = 3 };
 
 /* A Response's map, its token, its flag and the heads of its arrays. */
@@ -76,6 +76,14 @@ static unsigned results_read(struct cbor_reader *r)
 	return max < SERVICE_QUERY_RESULTS_MAX ? (unsigned)max : SERVICE_QUERY_RESULTS_MAX;
 }
 
+static void schema_read(struct cbor_reader *r, uint32_t service, struct service_query *query)
+{
+	query->schema = cbor_read_text(r, &query->schema_len);
+	if (service != OFFERS_CUSTOM_SERVICE || query->schema_len == 0 ||
+	    query->schema_len > SERVICE_QUERY_SCHEMA_LEN_MAX)
+		cbor_fail(r);
+}
+
 int offers_query_parse(const struct service_message *msg, struct service_query *out_query)
 {
 	struct service_query query = {.result_max = SERVICE_QUERY_RESULTS_USUAL};
@@ -99,6 +107,9 @@ int offers_query_parse(const struct service_message *msg, struct service_query *
 		case QUERY_RESULTS:
 			query.result_max = results_read(&r);
 			break;
+		case QUERY_SCHEMA:
+			schema_read(&r, msg->service, &query);
+			break;
 		default:
 			cbor_skip(&r);
 		}
@@ -110,7 +121,7 @@ int offers_query_parse(const struct service_message *msg, struct service_query *
 
 void offers_query_write(struct writer *w, uint32_t service, const struct service_query *query)
 {
-	cbor_write_map(w, 3);
+	cbor_write_map(w, query->schema ? 4 : 3);
 	cbor_field_bytes(w, QUERY_TOKEN, query->token, SERVICE_QUERY_TOKEN_LEN);
 	cbor_write_uint(w, QUERY_FILTERS);
 	if (service == OFFERS_ANY_SERVICE)
@@ -125,6 +136,8 @@ void offers_query_write(struct writer *w, uint32_t service, const struct service
 		writer_bytes(w, part->filters, part->filters_len);
 	}
 	cbor_field_uint(w, QUERY_RESULTS, query->result_max);
+	if (query->schema)
+		cbor_field_text(w, QUERY_SCHEMA, query->schema, query->schema_len);
 }
 
 size_t offers_query_part_write(const struct service_message *msg, const struct service_query *query,

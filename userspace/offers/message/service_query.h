@@ -14,21 +14,23 @@
  * The payloads of a Query and of a Response (docs/wire/offers.md). Neither
  * names the consumer: the token, drawn for each query, leads an answer back.
  *
- *	Query	 0 token 16 | 1 filters, a map of the schema's | 2 most results?
+ *	Query	 0 token 16 | 1 filters, a map of the schema's | 2 most results? | 245 schema?
  *	Response 0 token 16 | 1 [[Announce, newest Update?]] | 2 more? | 3 [endorsement]?
  *
  * A Query of OFFERS_ANY_SERVICE has 1 [[service, filters]] instead. The first
  * relay makes a Query for each service of it. A Response has whole messages as
  * they were received. Each is proved by its own signature, and an answer from a
- * cache is the same as the provider's.
+ * cache is the same as the provider's. Key 245 names the schema of OFFERS_CUSTOM_SERVICE, as
+ * in an Announce of it, and is there alone.
  *
  * Pure, and thread-safe.
  */
-#define SERVICE_QUERY_TOKEN_LEN	    16u
-#define SERVICE_QUERY_LEN_MAX	    4096u /* of the payload, as a flood multiplies it */
-#define SERVICE_QUERY_PARTS_MAX	    4u
-#define SERVICE_QUERY_RESULTS_MAX   100u /* of one Response; a Query for more is one for so many */
-#define SERVICE_QUERY_RESULTS_USUAL 20u
+#define SERVICE_QUERY_TOKEN_LEN	     16u
+#define SERVICE_QUERY_LEN_MAX	     4096u /* of the payload, as a flood multiplies it */
+#define SERVICE_QUERY_PARTS_MAX	     4u
+#define SERVICE_QUERY_RESULTS_MAX    100u /* of one Response; a Query for more is one for so many */
+#define SERVICE_QUERY_RESULTS_USUAL  20u
+#define SERVICE_QUERY_SCHEMA_LEN_MAX 32u
 
 #define SERVICE_RESPONSE_ENDORSEMENTS_MAX    64u
 #define SERVICE_RESPONSE_ENDORSEMENT_LEN_MAX 512u /* any endorsement fits */
@@ -50,6 +52,8 @@ struct service_query {
 	struct service_query_part parts[SERVICE_QUERY_PARTS_MAX];
 	unsigned part_cnt;
 	unsigned result_max; /* in [1, SERVICE_QUERY_RESULTS_MAX] */
+	const char *schema;  /* of OFFERS_CUSTOM_SERVICE; NULL, 0: not said */
+	size_t schema_len;   /* at most SERVICE_QUERY_SCHEMA_LEN_MAX */
 };
 
 struct service_response_entry {

@@ -44,6 +44,32 @@ static void test_a_query_has_one_map_of_filters(void)
 	CHECK_EQ(query.result_max, SERVICE_QUERY_RESULTS_USUAL);
 }
 
+/* Of others the service says it. */
+static void test_a_query_of_an_experiment_names_its_schema(void)
+{
+	struct service_query query;
+	uint8_t again[64];
+	struct writer w = writer_of(again, sizeof(again));
+
+	CHECK_EQ(query_of(OFFERS_CUSTOM_SERVICE, "a4" TOKEN "01a0021418f5656c616d7073", &query), 0);
+	CHECK_EQ(query.schema_len, 5);
+	CHECK_MEM(query.schema, "lamps", 5);
+	offers_query_write(&w, OFFERS_CUSTOM_SERVICE, &query);
+	CHECK_EQ(writer_len(&w), 1 + 18 + 2 + 2 + 8);
+	CHECK_EQ(query_of(OFFERS_CUSTOM_SERVICE, "a3" TOKEN "01a00214", &query), 0);
+	CHECK(!query.schema);
+	CHECK_EQ(query_of(2, "a4" TOKEN "01a0021418f5656c616d7073", &query), WEFT_EMALFORMED);
+	CHECK_EQ(query_of(OFFERS_CUSTOM_SERVICE, "a4" TOKEN "01a0021418f560", &query),
+		 WEFT_EMALFORMED);
+	/* 33 letters */
+	CHECK_EQ(query_of(OFFERS_CUSTOM_SERVICE,
+			  "a4" TOKEN "01a0021418f57821"
+			  "6161616161616161616161616161616161"
+			  "61616161616161616161616161616161",
+			  &query),
+		 WEFT_EMALFORMED);
+}
+
 static void test_a_query_of_several_services_has_a_map_for_each(void)
 {
 	struct service_query query;
@@ -468,6 +494,7 @@ int main(void)
 		return 1;
 	hex_parse(TOKEN_HEX, token);
 	RUN(test_a_query_has_one_map_of_filters);
+	RUN(test_a_query_of_an_experiment_names_its_schema);
 	RUN(test_a_query_of_several_services_has_a_map_for_each);
 	RUN(test_a_query_of_several_services_becomes_one_of_each);
 	RUN(test_the_largest_query_of_several_services_has_room_as_one);
