@@ -3,12 +3,15 @@
 """What nodes say that they do for others: n1 (10.77.0.1) serves the overlay, n2 is light."""
 import pathlib
 import sys
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
-from lab import OK, check_eq, need_root, run, wait_for
+from web import url_of
+from lab import OK, check, check_eq, need_root, run, wait_for
 
 CONFIG = "[dht]\nenabled = no\n[overlay]\nserve = on\n[mesh]\nlight = %s\n"
+RELAY = "[relay]\nenabled = yes\n"
 
 
 def can(daemon, node):
@@ -34,6 +37,32 @@ def test_capabilities_are_reported_and_outlive_a_restart(lab):
     check_eq(n2.stop(), 0, "n2 stops")
     n2.start()
     check_eq(can(n2, id1), (before, False), "after a restart, without a session")
+
+
+def test_relay_store_and_gateway_are_in_the_hello_of_a_peer(lab):
+    """The three base capabilities, 0x1, 0x2 and 0x4; n1's gateway listens to other machines."""
+    need_root()
+    key = lab.dir / "token"
+    key.write_text("x" * 43 + "\n")
+    key.chmod(0o600)
+    gateway = f"[gateway]\nenabled = yes\nexpose = yes\ntoken_file = {key}\nlisten = %s:5030\n"
+    (name1, name2) = lab.bridge(2)
+    n1 = lab.daemon("n1", netns=name1, listen=["0.0.0.0:7000"], config=CONFIG % "no" + gateway % "10.77.0.1" + RELAY).start()
+    n2 = lab.daemon("n2", netns=name2, listen=["0.0.0.0:7000"], config=CONFIG % "no" + gateway % "127.0.0.1").start()
+    fabric.connect(n2, n1)
+    id1, id2 = fabric.node_id(n1), fabric.node_id(n2)
+    wait_for(lambda: can(n2, id1)[0] >= {"relay", "store", "gateway"}, "n2 hears of n1", pause=0.2)
+    wait_for(lambda: "store" in can(n1, id2)[0], "n1 hears of n2", pause=0.2)
+    check_eq(can(n1, id2)[0] & {"gateway", "relay"}, set(), "one on loopback is not told")
+    shown = n2.json("peer", "show", id1)["peer"]
+    check_eq(shown["capabilities"] & 7, 7, "as they are in HELLO")
+
+
+def test_contributions_are_exported(lab):
+    node = lab.daemon("n1", config="[dht]\nenabled = no\n[gateway]\nenabled = yes\nlisten = 127.0.0.1:0\n").start()
+    with urllib.request.urlopen(f"{url_of(node)}/metrics", timeout=10) as answer:
+        names = {line.split()[0] for line in answer.read().decode().splitlines() if not line.startswith("#")}
+    check({"weft_relay_role_score_now", "weft_content_served_byte_cnt"} <= names, sorted(names)[:40])
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -9,9 +9,10 @@
 
 /* The work that a node does for others, as bits of caps. */
 enum mesh_cap {
-	MESH_CAP_RELAY = 0x1, /* carries what others send, now: relay/role */
-	MESH_CAP_STORE = 0x2, /* keeps sealed messages for nodes that are away: deposits/ */
-	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
+	MESH_CAP_RELAY = 0x1,	/* carries what others send, now: relay/role */
+	MESH_CAP_STORE = 0x2,	/* keeps sealed messages for nodes that are away: deposits/ */
+	MESH_CAP_GATEWAY = 0x4, /* its gateway listens to other machines: api/http */
+	MESH_CAP_DHT = 0x8,	/* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
 	MESH_CAP_MOBILE_LIGHT = 0x20, /* on a battery, or pays by byte: leave it alone */
 	MESH_CAP_SERVICE_RELAY =

@@ -12,6 +12,7 @@
 
 #include "base/monotonic.h"
 #include "base/log.h"
+#include "mesh/seam_neighbours.h"
 #include "web_content.h"
 #include "api/http_mesh/web_mesh.h"
 #include "api/http_offers/web_offers.h"
@@ -246,6 +247,9 @@ static int web_open_gateway(struct web *web, char *what)
 		snprintf(what, WORKER_WHAT_CAP, "gateway.listen %s", config->listen);
 		return err;
 	}
+	/* On loopback it serves this machine alone, and others need not know. */
+	if (!addr_is_loopback(&params.config.listen))
+		mesh_neighbour_ops.announce(web->api->home->mesh, MESH_CAP_GATEWAY, true);
 	addr = gateway_addr(web->gateway);
 	log_notice("gateway: http://%s/%s", addr_format(&addr, text),
 		   pkarr_told[config->pkarr_use]);

@@ -16,6 +16,7 @@ static const struct {
 	{MESH_CAP_DHT, "dht"},
 	{MESH_CAP_STORE, "store"},
 	{MESH_CAP_RELAY, "relay"},
+	{MESH_CAP_GATEWAY, "gateway"},
 	{MESH_CAP_CONTENT_SEED, "content_seed"},
 	{MESH_CAP_MOBILE_LIGHT, "mobile_light"},
 	{MESH_CAP_SERVICE_RELAY, "service_relay"},

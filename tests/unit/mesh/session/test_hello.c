@@ -28,8 +28,9 @@ static void test_every_capability_has_a_name(void)
 
 	CHECK_STR(mesh_caps_text(0, text), "");
 	CHECK_STR(mesh_caps_text(MESH_CAP_RELAY | MESH_CAP_STORE | 1u << 31, text), "store relay");
-	CHECK_STR(mesh_caps_text(UINT32_MAX, text), "dht store relay content_seed mobile_light "
-						    "service_relay paged_browse search delta");
+	CHECK_STR(mesh_caps_text(UINT32_MAX, text),
+		  "dht store relay gateway content_seed mobile_light "
+		  "service_relay paged_browse search delta");
 }
 
 static void test_hello_is_read_as_written(void)
