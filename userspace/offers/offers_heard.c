@@ -42,6 +42,9 @@ static enum spread_verdict verdict_of(enum offer_verdict verdict, const char **o
 	case OFFER_NO_BASE:
 		*out_why = "an update of an announce that is not here";
 		return SPREAD_REFUSED;
+	case OFFER_NO_KEY:
+		*out_why = "it has no key of its provider (field 0), so nothing proves it";
+		return SPREAD_REFUSED;
 	case OFFER_UNFIT:
 		*out_why = "the schema of the service refuses it";
 		return SPREAD_REFUSED;

@@ -375,6 +375,9 @@ enum offer_verdict offers_store_judge(struct offer_store *store, const struct of
 {
 	enum offer_verdict verdict = put_judge(store, put, row_of(store, put));
 
+	if (verdict == OFFER_STORED && put->msg->type == SERVICE_MESSAGE_ANNOUNCE &&
+	    !put->terms->provider_key)
+		verdict = OFFER_NO_KEY;
 	if (verdict != OFFER_STORED)
 		store->counts.verdict_cnts[verdict]++;
 	return verdict;
@@ -461,6 +464,7 @@ void offers_store_stats(const struct offer_store *store, struct offer_store_stat
 		.known_cnt =
 			verdicts[OFFER_DUPLICATE] + verdicts[OFFER_OLDER] + verdicts[OFFER_GONE],
 		.no_base_cnt = verdicts[OFFER_NO_BASE],
+		.keyless_cnt = verdicts[OFFER_NO_KEY],
 		.unfit_cnt = verdicts[OFFER_UNFIT],
 		.full_cnt = verdicts[OFFER_FULL],
 		.lag_cnt = verdicts[OFFER_LAGS],

@@ -101,6 +101,7 @@ enum offer_verdict {
 	OFFER_OLDER,	 /* a newer one is there */
 	OFFER_GONE,	 /* the offer was revoked, and this is no newer */
 	OFFER_NO_BASE,	 /* an Update of an Announce that is not there */
+	OFFER_NO_KEY,	 /* an Announce whose provider's key is not known; of a judgement alone */
 	OFFER_EARLY,
 	OFFER_EXPIRED,
 	OFFER_UNFIT, /* the schema refuses it */

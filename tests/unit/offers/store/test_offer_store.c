@@ -396,6 +396,28 @@ static void test_what_changes_nothing_is_known_before_its_signature(void)
 	rig_end();
 }
 
+/* The seed form with text keys: its address is a hash, by which no signature can be checked. */
+static void test_an_announce_without_its_providers_key_is_counted(void)
+{
+	static struct rig_message message;
+	struct offer_put put = {.msg = &message.msg, .terms = &message.terms};
+	struct offer_store_stats stats;
+
+	rig_begin(64);
+	rig_write(&(struct rig_word){.provider = 1}, &message);
+	put.bytes = message.bytes;
+	put.len = message.len;
+	put.now_s = rig.now_s;
+	put.now_ns = rig.now_ns;
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_STORED);
+	message.terms.provider_key = NULL;
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_NO_KEY);
+	offers_store_stats(rig.offers, &stats);
+	CHECK_EQ(stats.keyless_cnt, 1);
+	CHECK_EQ(stats.unfit_cnt, 0);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_an_offer_is_kept_as_it_was_received);
@@ -414,5 +436,6 @@ int main(void)
 	RUN(test_own_offers_are_listed_and_survive);
 	RUN(test_an_offer_has_a_ref_as_long_as_it_lives);
 	RUN(test_what_changes_nothing_is_known_before_its_signature);
+	RUN(test_an_announce_without_its_providers_key_is_counted);
 	return check_done();
 }
