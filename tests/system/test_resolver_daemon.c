@@ -46,9 +46,35 @@ static size_t answer_write(const uint8_t *query, uint8_t *answer, size_t cap)
 	return len;
 }
 
+/* Behind the question: a record of two strings, one of TEXT_LONG letters, and one of a letter more. */
+#define TEXT_LONG 1024u
+static size_t texts_write(uint8_t *answer, size_t len)
+{
+	answer[7] = 3;
+	memcpy(answer + len, "\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x6\3one\1-", 18);
+	len += 18;
+	for (unsigned letters = TEXT_LONG; letters <= TEXT_LONG + 1; letters++) {
+		unsigned data_len = letters + (letters + 254) / 255;
+
+		memcpy(answer + len, "\xc0\x0c\0\x10\0\1\0\0\0\x3c", 10);
+		answer[len + 10] = (uint8_t)(data_len >> 8);
+		answer[len + 11] = (uint8_t)data_len;
+		len += 12;
+		for (unsigned left = letters; left > 0;) {
+			unsigned part = left < 255 ? left : 255;
+
+			answer[len] = (uint8_t)part;
+			memset(answer + len + 1, 'a', part);
+			len += 1 + part;
+			left -= part;
+		}
+	}
+	return len;
+}
+
 static void *server_run(void *arg)
 {
-	uint8_t query[512], answer[512];
+	uint8_t query[512], answer[4096];
 	struct sockaddr_in from;
 
 	(void)arg;
@@ -67,6 +93,8 @@ static void *server_run(void *arg)
 			memcpy(answer, query, 2);
 			len = 64;
 		}
+		if (query[13] == 't')
+			len = texts_write(answer, len);
 		(void)sendto(server_fd, answer, len, 0, (struct sockaddr *)&from, from_len);
 	}
 	return NULL;
@@ -159,6 +187,52 @@ static void test_garbage_is_no_answer(void)
 	CHECK(look_up("g.test:7", 200 * NS_PER_MS, addrs) < 0);
 }
 
+static char seen[4][TEXT_LONG + 8];
+static unsigned seen_cnt;
+
+static void on_text(void *arg, const char *text, size_t len)
+{
+	(void)arg;
+	if (seen_cnt < 4)
+		snprintf(seen[seen_cnt], sizeof(seen[0]), "%.*s", (int)len, text);
+	seen_cnt++;
+}
+
+static int texts_of(const char *name, uint64_t time_ns)
+{
+	seen_cnt = 0;
+	return net_resolver_texts(name, clock_monotonic_ns() + time_ns, -1, on_text, NULL);
+}
+
+static void test_texts_come_whole_and_those_that_are_too_long_not_at_all(void)
+{
+	CHECK_EQ(texts_of("t.test", 10 * NS_PER_S), 0);
+	CHECK_EQ(seen_cnt, 2);
+	CHECK_STR(seen[0], "one-");
+	CHECK_EQ(strlen(seen[1]), TEXT_LONG);
+	/* A name without a record, and one that is not there, have none. */
+	CHECK_EQ(texts_of("0.test", 10 * NS_PER_S), 0);
+	CHECK_EQ(seen_cnt, 0);
+	CHECK_EQ(texts_of("x.test", 10 * NS_PER_S), 0);
+	CHECK_EQ(texts_of("s.test", 100 * NS_PER_MS), WEFT_ETIMEOUT);
+	CHECK(texts_of("g.test", 200 * NS_PER_MS) < 0);
+	CHECK_EQ(seen_cnt, 0);
+}
+
+static void test_names_of_texts_are_bounded(void)
+{
+	char name[RESOLVER_HOST_CAP + 1];
+
+	memset(name, 'a', sizeof(name));
+	name[RESOLVER_HOST_CAP] = '\0';
+	CHECK(!net_resolver_is_name(name));
+	name[RESOLVER_HOST_CAP - 1] = '\0';
+	CHECK(net_resolver_is_name(name));
+	CHECK(!net_resolver_is_name(""));
+	CHECK(!net_resolver_is_name("a b"));
+	CHECK(!net_resolver_is_name("a/b"));
+}
+
 int main(void)
 {
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
@@ -171,5 +245,7 @@ int main(void)
 	RUN(test_a_name_without_an_address_is_absent);
 	RUN(test_silence_ends_at_the_deadline);
 	RUN(test_garbage_is_no_answer);
+	RUN(test_texts_come_whole_and_those_that_are_too_long_not_at_all);
+	RUN(test_names_of_texts_are_bounded);
 	return check_done();
 }

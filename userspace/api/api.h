@@ -139,6 +139,7 @@ struct api {
 	struct check_run *check_runs;			       /* method_check.c */
 	struct dht_run *dht_runs;			       /* method_dht_lookup.c */
 	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
+	struct schema_look *schema_looks;		       /* method_schema_look.c */
 	struct joining *joinings;			       /* method_community.c */
 	struct reserving *reservings;			       /* method_reservation.c */
 	struct saying *offer_sayings;			       /* method_offer.c */

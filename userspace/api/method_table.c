@@ -52,6 +52,7 @@ void api_forget(struct api *api)
 	api_joinings_forget(api);
 	api_rows_forgettings_forget(api);
 	api_offer_sayings_forget(api);
+	api_schema_looks_forget(api);
 	api_reservings_forget(api);
 }
 

@@ -60,6 +60,7 @@ void api_bootstrap_checks_forget(struct api *api);
 void api_joinings_forget(struct api *api);
 void api_rows_forgettings_forget(struct api *api);
 void api_offer_sayings_forget(struct api *api);
+void api_schema_looks_forget(struct api *api);
 void api_reservings_forget(struct api *api);
 /*
  * method_idempotency.c: api_reply_idempotent answers call by reply, which it takes, once what was given to the

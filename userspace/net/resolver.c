@@ -28,6 +28,8 @@ struct lookup {
 	uint16_t port;
 	struct addr *addrs;
 	unsigned cap, cnt;
+	void (*on_text)(void *arg, const char *text, size_t len);
+	void *arg;
 	bool is_done;
 	int status; /* of c-ares */
 };
@@ -177,34 +179,112 @@ static int lookup_result(const struct lookup *lookup)
 	}
 }
 
-int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
-			struct addr *out_addrs, unsigned cap)
+/* A channel for one look-up, which ask begins; 0 when c-ares is done. */
+static int lookup_ask(struct lookup *lookup, uint64_t deadline_ns, int stop_fd,
+		      void (*ask)(ares_channel_t *channel, struct lookup *lookup, const void *what),
+		      const void *what)
 {
-	struct lookup lookup = {
-		.fds[LOOKUP_STOP_IDX] = {.fd = stop_fd, .events = POLLIN},
-		.fd_cnt = LOOKUP_STOP_IDX + 1,
-		.port = target->port,
-		.addrs = out_addrs,
-		.cap = cap,
-	};
 	struct ares_options options = {
 		.sock_state_cb = lookup_watch,
-		.sock_state_cb_data = &lookup,
+		.sock_state_cb_data = lookup,
 		.timeout = LOOKUP_TIMEOUT_MS,
 	};
-	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	ares_channel_t *channel;
 	int err;
 
+	lookup->fds[LOOKUP_STOP_IDX] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
+	lookup->fd_cnt = LOOKUP_STOP_IDX + 1;
 	/* Else even a look-up that begins after the stop would send a query. */
-	if (poll(lookup.fds, 1, 0) > 0)
+	if (poll(lookup->fds, 1, 0) > 0)
 		return WEFT_ECANCELLED;
 	if (ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS) !=
 	    ARES_SUCCESS)
 		return -ENOMEM;
-	ares_getaddrinfo(channel, target->host, NULL, &hints, lookup_done, &lookup);
-	err = lookup_run(&lookup, channel, deadline_ns);
+	ask(channel, lookup, what);
+	err = lookup_run(lookup, channel, deadline_ns);
 	/* Reports what was not done as cancelled now, while lookup is there. */
 	ares_destroy(channel);
+	return err;
+}
+
+static void addrs_ask(ares_channel_t *channel, struct lookup *lookup, const void *what)
+{
+	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
+						  .ai_socktype = SOCK_STREAM};
+
+	ares_getaddrinfo(channel, what, NULL, &hints, lookup_done, lookup);
+}
+
+int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
+			struct addr *out_addrs, unsigned cap)
+{
+	struct lookup lookup = {.port = target->port, .addrs = out_addrs, .cap = cap};
+	int err = lookup_ask(&lookup, deadline_ns, stop_fd, addrs_ask, target->host);
+
 	return err < 0 ? err : lookup_result(&lookup);
+}
+
+/* --- texts --- */
+
+bool net_resolver_is_name(const char *text)
+{
+	return strlen(text) < RESOLVER_HOST_CAP && host_is_name(text);
+}
+
+/* The strings of a record, one behind the other. */
+static void text_give(struct lookup *lookup, const ares_dns_rr_t *rr)
+{
+	const size_t string_cnt = ares_dns_rr_get_abin_cnt(rr, ARES_RR_TXT_DATA);
+	char text[RESOLVER_TEXT_LEN_MAX];
+	size_t len = 0;
+
+	for (size_t i = 0; i < string_cnt; i++) {
+		size_t part_len;
+		const unsigned char *part =
+			ares_dns_rr_get_abin(rr, ARES_RR_TXT_DATA, i, &part_len);
+
+		if (!part || part_len > sizeof(text) - len)
+			return;
+		memcpy(text + len, part, part_len);
+		len += part_len;
+	}
+	lookup->on_text(lookup->arg, text, len);
+}
+
+static void texts_done(void *arg, ares_status_t status, size_t timeout_cnt,
+		       const ares_dns_record_t *record)
+{
+	struct lookup *lookup = arg;
+	const size_t rr_cnt = record ? ares_dns_record_rr_cnt(record, ARES_SECTION_ANSWER) : 0;
+
+	(void)timeout_cnt;
+	lookup->is_done = true;
+	lookup->status = (int)status;
+	for (size_t i = 0; status == ARES_SUCCESS && i < rr_cnt && lookup->cnt < lookup->cap; i++) {
+		const ares_dns_rr_t *rr =
+			ares_dns_record_rr_get_const(record, ARES_SECTION_ANSWER, i);
+
+		if (!rr || ares_dns_rr_get_type(rr) != ARES_REC_TYPE_TXT)
+			continue;
+		lookup->cnt++;
+		text_give(lookup, rr);
+	}
+}
+
+static void texts_ask(ares_channel_t *channel, struct lookup *lookup, const void *what)
+{
+	/* It calls texts_done in any case. */
+	(void)ares_query_dnsrec(channel, what, ARES_CLASS_IN, ARES_REC_TYPE_TXT, texts_done, lookup,
+				NULL);
+}
+
+int net_resolver_texts(const char *name, uint64_t deadline_ns, int stop_fd,
+		       void (*fn)(void *arg, const char *text, size_t len), void *arg)
+{
+	struct lookup lookup = {.cap = RESOLVER_TEXTS_MAX, .on_text = fn, .arg = arg};
+	int err = lookup_ask(&lookup, deadline_ns, stop_fd, texts_ask, name);
+
+	if (err == 0)
+		err = lookup_result(&lookup);
+	return err > 0 || err == WEFT_EABSENT ? 0 : err;
 }

@@ -2,6 +2,8 @@
 #ifndef WEFT_NET_RESOLVER_H
 #define WEFT_NET_RESOLVER_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -42,5 +44,18 @@ int net_resolver_target_parse(const char *text, struct resolver_target *out_targ
 WEFT_MUST_CHECK
 int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
 			struct addr *out_addrs, unsigned cap);
+
+/* net_resolver_is_name: letters, digits, '-', '_' and dots, as long as a name may be. */
+bool net_resolver_is_name(const char *text);
+/*
+ * net_resolver_texts calls fn with each TXT record of a name, its strings together, up to
+ * RESOLVER_TEXTS_MAX of them; longer ones than RESOLVER_TEXT_LEN_MAX are left out. As
+ * net_resolver_lookup, but 0: also for a name without a record.
+ */
+#define RESOLVER_TEXTS_MAX    16u
+#define RESOLVER_TEXT_LEN_MAX 1024u
+WEFT_MUST_CHECK
+int net_resolver_texts(const char *name, uint64_t deadline_ns, int stop_fd,
+		       void (*fn)(void *arg, const char *text, size_t len), void *arg);
 
 #endif

@@ -17,11 +17,13 @@ const struct command commands_of_offers[] = {
 	"weft schema show housing", NULL, 1, 1,
 	{ { "text", NULL, "print its text alone" } },
 	.call = { API_SHOW_SCHEMA, .takes = { TAKE(show_schema, name) }, .print = print_schema } },
-{ "schema", "add", "FILE|NAME", "add a kind of service, or a newer version of one that was added",
+{ "schema", "add", "FILE|NAME|dns:NAME", "add a kind of service, or a newer version of one that was added",
 	"FILE is described in weft-schema(5); weft schema test FILE says what is wrong with it. It may\n"
 	"also be a record of weft schema export. NAME is that of a schema that comes with weft and is\n"
-	"not on. Offers that come from now on are checked by it.",
-	"weft schema add boats.ini", NULL, 1, 1, { { 0 } },
+	"not on. dns:NAME is a name whose TXT record points to a schema; DNS proves nothing, so it is added\n"
+	"where --hash gives the BLAKE3 that its publisher told. Offers that come from now on are checked by it.",
+	"weft schema add boats.ini", NULL, 1, 1,
+	{ { "hash", "HASH", "of dns:NAME: the BLAKE3 of the schema, 64 letters" } },
 	.call = { API_ADD_SCHEMA, .fill = fill_schema_add, .done = "Offers that come from now on are checked by it." } },
 { "schema", "remove", "NAME", "forget a kind of service that was added here",
 	"Its offers are not found any more. Those of the core stay: fapp, housing and repair. This node\n"

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,35 @@ static bool is_service_name(const char *word)
 	return strlen(word) < SCHEMA_NAME_CAP && access(word, F_OK) != 0;
 }
 
+#define DNS_PREFIX "dns:"
+
+/* The schema that a name points to, where the user says that it is the one. */
+static int dns_read(const struct invocation *inv, const char *name, const char **out_text)
+{
+	const struct api_look_up_schema_in in = {.name = name};
+	const char *hash = invocation_option(inv, "hash");
+	const struct api_look_up_schema_out *out;
+	const char *next;
+	int status = client_ask(inv, api_look_up_schema_request(&in), &out);
+
+	if (status != STATUS_OK)
+		return status;
+	*out_text = out->text;
+	if (hash && strcasecmp(hash, out->hash) == 0)
+		return STATUS_OK;
+	next = varlink_format(inv->blocks, "weft schema add " DNS_PREFIX "%s --hash %s", name,
+			      out->hash);
+	if (hash)
+		return client_say_error(STATUS_NOT_VERIFIED, name,
+					"its schema has another hash than the one that was given",
+					"ask its publisher which one is right");
+	fprintf(stderr, "%s: %s, version %" PRId64 ", BLAKE3 %s\n", out->schema.name,
+		out->schema.title, out->schema.version, out->hash);
+	return client_say_error(STATUS_REFUSED, name,
+				"DNS is not authenticated: compare the hash with its publisher's",
+				next);
+}
+
 /* Compiled here first, so what is wrong is said with the file's name and line. */
 int fill_schema_add(const struct invocation *inv, void *parameters)
 {
@@ -140,6 +170,8 @@ int fill_schema_add(const struct invocation *inv, void *parameters)
 	size_t len;
 	int err, status;
 
+	if (strncmp(inv->args[0], DNS_PREFIX, strlen(DNS_PREFIX)) == 0)
+		return dns_read(inv, inv->args[0] + strlen(DNS_PREFIX), &in->text);
 	if (is_service_name(inv->args[0])) {
 		in->name = inv->args[0];
 		return STATUS_OK;
