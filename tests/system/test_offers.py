@@ -294,6 +294,33 @@ def test_an_offer_that_fits_in_no_answer_is_refused(lab):
     check(longest in ids(find(n2, "--mesh", schema="long")), "a query did")
 
 
+def test_pages_of_long_offers_fit_in_a_reply(lab):
+    """A quote takes two bytes in JSON, so the 20 that are asked for would be 2.4 MB."""
+    node = lab.daemon("a").start()
+    node.call("AddSchema", text="[service]\nname = long\nversion = 1\ntitle = Long\n"
+              + "".join(f"[field text{i}]\ntype = text\nmax = 8000\nlisted = yes\n" for i in range(9)))
+    quotes = '"' * 7500
+    offers = {node.call("PublishOffer", schema="long", values=[f"text{i}={quotes}" for i in range(8)])
+              ["offer"]["offer_id"] for _ in range(20)}
+    for method, given in (("FindOffers", {"schema": "long", "filters": [], "limit": 200}), ("ListOffers", {})):
+        found, cursor, pages = [], None, 0
+        while pages == 0 or cursor:
+            page = node.call(method, **given, **({"cursor": cursor} if cursor else {}))
+            check(len(json.dumps(page)) < 1 << 20, f"{method}: a page of {len(json.dumps(page))}")
+            found += ids(page["offers"])
+            cursor, pages = page.get("cursor"), pages + 1
+        check_eq((len(found), set(found)), (20, offers), f"{method}: each once")
+        check(1 < pages < 10, f"{method}: {pages} pages")
+    done = node.weft("offer", "list")
+    check("--cursor" in done.stderr, f"the command says how to go on: {done.stderr}")
+    # A text of letters of two bytes is shown whole, and its summary ends between two of them.
+    umlauts = "\u00e4" * 7999
+    for lead in ("", "x"):
+        offer = node.call("PublishOffer", schema="long", values=[f"text0={lead}{umlauts}"])["offer"]
+        check_eq(values(offer)["text0"], lead + umlauts, "whole")
+        check(set(offer["summary"].removeprefix(f"text0={lead}")) == {"\u00e4"}, offer["summary"][-9:])
+
+
 def test_a_fresh_node_has_the_three_core_services_and_others_by_name(lab):
     n1, n2 = fabric.start(lab, 2)
     core = ["fapp", "housing", "repair"]

@@ -41,6 +41,12 @@ void api_get_moved(struct api *api, uint64_t get_id);
 
 /* method_offer.c, method_schema.c: as their methods give them; texts are in blocks. */
 struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer);
+/*
+ * A page of offers ends behind the row that passes OFFER_PAGE_LEN. A row has 320 KiB at most, by what
+ * a message and a schema may have, and a reply of the control socket 1 MiB.
+ */
+#define OFFER_PAGE_LEN (512u * 1024)
+size_t api_offer_row_len(const struct api_offer *row);
 struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry,
 				 bool is_on);
 /* method_reservation.c: likewise. */

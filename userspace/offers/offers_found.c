@@ -137,9 +137,13 @@ bool offers_view_give(void *arg, const struct offer_view *view)
 
 	if (!offer || (showing->schema && offer->schema != showing->schema))
 		return true;
+	if (showing->skip > 0) {
+		showing->skip--;
+		return true;
+	}
 	showing->is_shown = true;
 	showing->fn(showing->arg, offer);
-	return true;
+	return !showing->is_full || !showing->is_full(showing->arg);
 }
 
 static bool on_schema(void *arg, const struct offer_view *view)
@@ -175,10 +179,14 @@ int offers_show(struct service_offers *offers, const char *name, found_offer_fn 
 	return err;
 }
 
-int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
-		    void *arg)
+int offers_each_own(struct service_offers *offers, const struct own_offers_ask *ask)
 {
-	struct offer_showing showing = {.offers = offers, .schema = schema, .fn = fn, .arg = arg};
+	struct offer_showing showing = {.offers = offers,
+					.schema = ask->schema,
+					.skip = ask->skip,
+					.fn = ask->fn,
+					.is_full = ask->is_full,
+					.arg = ask->arg};
 
 	return offers_store_each(offers->store, true, offers_view_give, &showing);
 }
@@ -192,8 +200,11 @@ int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result)
 {
 	const struct offer_wanted *wanted = &ask->wanted[0];
-	struct offer_showing showing = {
-		.offers = offers, .schema = wanted->schema, .fn = ask->fn, .arg = ask->arg};
+	struct offer_showing showing = {.offers = offers,
+					.schema = wanted->schema,
+					.fn = ask->fn,
+					.is_full = ask->is_full,
+					.arg = ask->arg};
 	const struct offer_search search = {
 		.schema = wanted->schema,
 		.query = wanted->query,

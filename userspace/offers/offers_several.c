@@ -27,9 +27,9 @@ static const struct schema *schema_named(const struct service_offers *offers, co
 		schema = offers_schema_registry_named(offers->registry, text);
 	}
 	if (!schema)
-		(void)offers_schema_fault_set(fault, text,
-					      "weft schema list shows those that are known",
-					      "no schema has that name");
+		(void)offers_schema_fault_set(
+			fault, text, "weft schema list shows all; weft schema add turns one on",
+			"no schema of that name is on");
 	return schema;
 }
 
@@ -226,13 +226,15 @@ int offers_find_several(struct service_offers *offers, const struct offer_page_a
 	if (err < 0)
 		return err;
 	qsort(gathering->rows, gathering->cnt, sizeof(gathering->rows[0]), newer_first);
-	for (; sum.cnt < gathering->cnt && sum.cnt < ask->page_max; sum.cnt++) {
+	for (bool is_full = false; !is_full && sum.cnt < gathering->cnt && sum.cnt < ask->page_max;
+	     sum.cnt++) {
 		const struct offer_gathered *row = &gathering->rows[sum.cnt];
 
 		if (row->order < end)
 			break;
 		/* What cannot be read is left out, as in a find of one service. */
 		(void)!offers_store_get(offers->store, &row->name, offers_view_give, &showing);
+		is_full = ask->is_full && ask->is_full(ask->arg);
 	}
 	/* Rows that are gathered and not given: the last one given is where they begin. */
 	sum.next = sum.cnt && sum.cnt < gathering->cnt && gathering->rows[sum.cnt].order >= end

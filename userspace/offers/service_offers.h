@@ -164,13 +164,19 @@ int offers_revoke(struct service_offers *offers, const struct offer_draft *draft
 const struct schema *offers_schema_of(struct service_offers *offers, const struct offer_name *name);
 /*
  * offers_show gives the offer whose name, the text of its ref, begins with name: 0, WEFT_EABSENT, WEFT_EEXISTS
- * (several do) or WEFT_EMALFORMED. offers_each_own gives this node's own, of schema or (NULL) all.
+ * (several do) or WEFT_EMALFORMED. offers_each_own gives this node's own, of schema or (NULL) all, in no order that means anything.
  */
 WEFT_MUST_CHECK
 int offers_show(struct service_offers *offers, const char *name, found_offer_fn fn, void *arg);
+struct own_offers_ask {
+	const struct schema *schema;
+	unsigned skip; /* so many are left out at the beginning */
+	found_offer_fn fn;
+	bool (*is_full)(void *arg); /* as of offer_page_ask */
+	void *arg;
+};
 WEFT_MUST_CHECK
-int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
-		    void *arg);
+int offers_each_own(struct service_offers *offers, const struct own_offers_ask *ask);
 
 /*
  * What is looked for: services, and what is asked of each. offers_choose reads
@@ -206,6 +212,8 @@ struct offer_page_ask {
 	bool has_level; /* level: at least that one; else what each schema asks for */
 	uint8_t level;
 	found_offer_fn fn;
+	/* asked behind each offer: true ends the page; NULL: page_max alone does */
+	bool (*is_full)(void *arg);
 	void *arg;
 };
 /* offers_find: offers that are kept here, of all services the newest first. 0 or a negative code. */

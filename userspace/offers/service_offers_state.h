@@ -93,7 +93,9 @@ int offers_name_any(struct service_offers *offers, const char *name, struct offe
 struct offer_showing {
 	struct service_offers *offers;
 	const struct schema *schema; /* NULL: of any */
+	unsigned skip;		     /* so many are left out at the beginning */
 	found_offer_fn fn;
+	bool (*is_full)(void *arg); /* NULL: never */
 	void *arg;
 	bool is_shown;
 };

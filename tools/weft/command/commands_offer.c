@@ -79,7 +79,7 @@ const struct command commands_of_offers[] = {
 	.call = { API_REVOKE_OFFER, .takes = { TAKE(revoke_offer, offer_id) }, .done = "Withdrawn." } },
 { "offer", "list", "[SCHEMA]", "list the offers of this node", NULL,
 	"weft offer list", NULL, 0, 1,
-	{ { 0 } },
+	{ { "cursor", "TEXT", "go on from there, as the page before said" } },
 	.call = { API_LIST_OFFERS, .takes = { TAKE(list_offers, schema) }, .print = print_offer_list } },
 { "offer", "show", "OFFER", "show an offer that this node has or keeps",
 	"OFFER: its id, or the first 8 letters and more.",

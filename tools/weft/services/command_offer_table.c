@@ -171,4 +171,5 @@ void print_offer_list(const struct invocation *inv, const void *reply)
 
 	offer_table_print(inv, &out->offers,
 			  "No offer: weft offer publish SCHEMA FIELD=VALUE... makes one");
+	table_tell_more(out->cursor);
 }

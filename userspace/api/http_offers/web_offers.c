@@ -232,14 +232,22 @@ static void filter_fail(struct web_offers_view *view, const char *name,
 struct collecting {
 	struct varlink_blocks blocks;
 	struct api_find_offers_out out;
+	size_t len; /* of its rows */
 };
 
 static void on_offer(void *arg, const struct found_offer *offer)
 {
 	struct collecting *collecting = arg;
 
-	varlink_push(&collecting->blocks, &collecting->out.offers,
-		     api_offer_row(&collecting->blocks, offer));
+	const struct api_offer row = api_offer_row(&collecting->blocks, offer);
+
+	varlink_push(&collecting->blocks, &collecting->out.offers, row);
+	collecting->len += api_offer_row_len(&row);
+}
+
+static bool is_full(void *arg)
+{
+	return ((const struct collecting *)arg)->len > OFFER_PAGE_LEN;
 }
 
 static void page_reply(struct web_offers_view *view, const struct api_find_offers_out *out)
@@ -264,6 +272,7 @@ static void offers_find_and_reply(struct web_offers_view *view, uint64_t before,
 					   .has_level = view->has_level,
 					   .level = view->level,
 					   .fn = on_offer,
+					   .is_full = is_full,
 					   .arg = &collecting};
 	struct offer_search_result result;
 

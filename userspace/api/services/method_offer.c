@@ -10,10 +10,14 @@
 #include "method_offer.h"
 #include "offers/store/offer_index.h"
 
-#define FIND_LIMIT  20
-#define LIMIT_MAX   200
-#define VALUE_CAP   4096
+#define FIND_LIMIT 20
+#define LIMIT_MAX  200
+/* A payload of texts, and commas; numbers and times are longer in words. */
+#define VALUE_CAP   (2u * SERVICE_MESSAGE_PAYLOAD_MAX)
 #define SUMMARY_CAP 200
+/* Around the texts of a row, and of a value. */
+#define ROW_FRAME_LEN	512u
+#define VALUE_FRAME_LEN 64u
 
 struct service_offers *api_offers(struct api *api, struct control_call *call)
 {
@@ -42,17 +46,18 @@ static struct api_offer_value_list values_of(struct varlink_blocks *blocks,
 {
 	struct api_offer_value_list list = {0};
 	const struct schema *schema = offer->schema;
-	char text[VALUE_CAP];
+	char *text = malloc(VALUE_CAP);
 	size_t len = 0;
 
 	summary[0] = '\0';
-	for (unsigned i = 0; i < schema->field_cnt; i++) {
+	/* Without memory the reply has none either, and fails. */
+	for (unsigned i = 0; text && i < schema->field_cnt; i++) {
 		const struct schema_field *field = &schema->fields[i];
 		const struct schema_value *value = &offer->record->values[i];
 
 		if (value->state != SCHEMA_PRESENT)
 			continue;
-		offers_schema_value_print(field, value, text, sizeof(text));
+		offers_schema_value_print(field, value, text, VALUE_CAP);
 		varlink_push(blocks, &list,
 			     ((struct api_offer_value){
 				     .field = varlink_text(blocks, field->name),
@@ -64,7 +69,24 @@ static struct api_offer_value_list values_of(struct varlink_blocks *blocks,
 			len += (size_t)snprintf(summary + len, SUMMARY_CAP - len, "%s%s=%s",
 						len ? " " : "", field->name, text);
 	}
+	if (len >= SUMMARY_CAP)
+		offers_schema_text_trim(summary);
+	free(text);
 	return list;
+}
+
+/* At most, in JSON: line ends, quotes and backslashes take two bytes. */
+size_t api_offer_row_len(const struct api_offer *row)
+{
+	size_t len = ROW_FRAME_LEN + 2 * (strlen(row->summary) + strlen(row->why));
+
+	for (size_t i = 0; i < row->values.cnt; i++) {
+		const struct api_offer_value *value = &row->values.rows[i];
+
+		len += VALUE_FRAME_LEN + strlen(value->field) +
+		       2 * (strlen(value->value) + strlen(value->unit) + strlen(value->label));
+	}
+	return len;
 }
 
 struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer)
@@ -94,14 +116,21 @@ struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found
 struct collecting {
 	struct varlink_blocks *blocks;
 	struct api_offer_list list;
+	size_t len; /* of its rows */
 };
 
 static void on_offer(void *arg, const struct found_offer *offer)
 {
 	struct collecting *collecting = arg;
+	const struct api_offer row = api_offer_row(collecting->blocks, offer);
 
-	varlink_push(collecting->blocks, &collecting->list,
-		     api_offer_row(collecting->blocks, offer));
+	varlink_push(collecting->blocks, &collecting->list, row);
+	collecting->len += api_offer_row_len(&row);
+}
+
+static bool is_full(void *arg)
+{
+	return ((const struct collecting *)arg)->len > OFFER_PAGE_LEN;
 }
 
 /* The offer of name, in the memory of call's next reply; false: call was failed. */
@@ -310,33 +339,7 @@ static bool limit_read(struct control_call *call, bool has_limit, int64_t limit,
 	return false;
 }
 
-void api_list_offers(struct api *api, struct control_call *call,
-		     const struct api_list_offers_in *in, uint64_t now_ns)
-{
-	struct service_offers *offers = api_offers(api, call);
-	struct collecting collecting = {.blocks = control_blocks(call)};
-	const struct schema *schema = NULL;
-	struct offer_store_counts counts;
-	int err;
-
-	(void)now_ns;
-	if (!offers || (in->schema && !(schema = api_schema(offers, call, in->schema))))
-		return;
-	err = offers_each_own(offers, schema, on_offer, &collecting);
-	if (err < 0) {
-		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
-		return;
-	}
-	offers_store_count(offers_store(offers), &counts);
-	struct api_fill fills[] = {
-		{"offers kept, in units of 1,024 bytes", counts.unit_cnt, counts.unit_cap,
-		 "offers.room"},
-	};
-	api_reply(call, list_offers, .offers = collecting.list,
-		  .fills = {fills, sizeof(fills) / sizeof(fills[0])});
-}
-
-/* A cursor is the order of the last row, in digits. */
+/* A cursor is a number in digits: the order of the last row, or how many rows were before. */
 static bool cursor_read(struct control_call *call, const char *text, uint64_t *out)
 {
 	char *end;
@@ -350,6 +353,38 @@ static bool cursor_read(struct control_call *call, const char *text, uint64_t *o
 	control_fail(call, WEFT_EMALFORMED, "cursor", "it is not that of a page",
 		     "give what the page before said");
 	return false;
+}
+
+void api_list_offers(struct api *api, struct control_call *call,
+		     const struct api_list_offers_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct collecting collecting = {.blocks = control_blocks(call)};
+	struct own_offers_ask ask = {.fn = on_offer, .is_full = is_full, .arg = &collecting};
+	struct offer_store_counts counts;
+	uint64_t skip = 0;
+	int err;
+
+	(void)now_ns;
+	if (!offers || (in->schema && !(ask.schema = api_schema(offers, call, in->schema))) ||
+	    (in->cursor && !cursor_read(call, in->cursor, &skip)))
+		return;
+	ask.skip = skip < UINT32_MAX ? (unsigned)skip : UINT32_MAX;
+	err = offers_each_own(offers, &ask);
+	if (err < 0) {
+		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
+		return;
+	}
+	offers_store_count(offers_store(offers), &counts);
+	struct api_fill fills[] = {
+		{"offers kept, in units of 1,024 bytes", counts.unit_cnt, counts.unit_cap,
+		 "offers.room"},
+	};
+	api_reply(call, list_offers, .offers = collecting.list,
+		  .fills = {fills, sizeof(fills) / sizeof(fills[0])},
+		  .cursor = is_full(&collecting) ? varlink_format(control_blocks(call), "%zu",
+								  ask.skip + collecting.list.cnt)
+						 : NULL);
 }
 
 void api_choose_fail(struct control_call *call, int err, const char *names,
@@ -417,7 +452,7 @@ void api_find_offers(struct api *api, struct control_call *call,
 	const struct offer_choice *choice =
 		offers ? choose(offers, call, in->schema, &in->filters) : NULL;
 	struct collecting collecting = {.blocks = control_blocks(call)};
-	struct offer_page_ask ask = {.fn = on_offer, .arg = &collecting};
+	struct offer_page_ask ask = {.fn = on_offer, .is_full = is_full, .arg = &collecting};
 	struct offer_search_result result;
 	int err;
 

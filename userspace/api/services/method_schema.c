@@ -253,10 +253,11 @@ static bool removal_check(struct service_offers *offers, struct control_call *ca
 	const struct schema *schema = offers_schema_registry_named(offers_registry(offers), name);
 	struct varlink_blocks *blocks = control_blocks(call);
 	unsigned cnt = 0;
+	const struct own_offers_ask ask = {.schema = schema, .fn = on_own_offer, .arg = &cnt};
 	int err = 0;
 
 	if (schema && schema->id > SCHEMA_ID_CORE_MAX)
-		err = offers_each_own(offers, schema, on_own_offer, &cnt);
+		err = offers_each_own(offers, &ask);
 	if (err < 0)
 		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
 	else if (cnt)

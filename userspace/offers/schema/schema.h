@@ -228,7 +228,7 @@ void offers_schema_fields_write(const struct schema *schema, const struct schema
 				struct writer *w);
 /*
  * offers_schema_value_print writes what offers_schema_value_from_text would read. A text that
- * does not fit is cut. Returns buf.
+ * does not fit is cut, between two characters. Returns buf.
  */
 const char *offers_schema_value_print(const struct schema_field *field,
 				      const struct schema_value *value, char *buf, size_t cap);
@@ -239,6 +239,9 @@ const char *offers_schema_value_print(const struct schema_field *field,
 #define SCHEMA_NUMBER_CAP 48
 const char *offers_schema_number_print(const struct schema_field *field, int64_t number,
 				       char buf[static SCHEMA_NUMBER_CAP]);
+
+/* offers_schema_text_trim takes off a character that is cut at the end of UTF-8 text. */
+void offers_schema_text_trim(char *text);
 
 /* The values of a query, by the index of their filter. */
 struct schema_query {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec/text/hex.h"
+#include "codec/text/utf8.h"
 
 #define HASH_LEN       32
 #define CBOR_NULL_HEAD 0xf6
@@ -462,6 +463,17 @@ static size_t item_print(const struct schema_field *field, const struct schema_i
 	return (size_t)snprintf(buf, cap, "%s", text);
 }
 
+void offers_schema_text_trim(char *text)
+{
+	size_t len = strlen(text), begin = len;
+
+	while (begin > 0 && ((uint8_t)text[begin - 1] & 0xc0) == 0x80)
+		begin--;
+	/* The last character begins one byte before, and has to be whole. */
+	if (begin > 0 && !utf8_is_valid(text + begin - 1, len - begin + 1))
+		text[begin - 1] = '\0';
+}
+
 const char *offers_schema_value_print(const struct schema_field *field,
 				      const struct schema_value *value, char *buf, size_t cap)
 {
@@ -474,5 +486,7 @@ const char *offers_schema_value_print(const struct schema_field *field,
 		if (len < cap)
 			len += item_print(field, &value->items[i], buf + len, cap - len);
 	}
+	if (len >= cap)
+		offers_schema_text_trim(buf);
 	return buf;
 }

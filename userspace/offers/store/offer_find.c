@@ -88,7 +88,8 @@ static void row_take(struct find_run *run, const struct offer_index_row *row)
 
 static bool page_is_full(const struct find_run *run)
 {
-	return run->page->cnt >= run->find->page_max || run->accept_left == 0;
+	return run->page->cnt >= run->find->page_max || run->accept_left == 0 ||
+	       (run->find->is_over && *run->find->is_over);
 }
 
 /* --- by a condition --- */

@@ -96,6 +96,7 @@ struct offer_find {
 	/* asked about each row that meets all conditions; NULL: it is taken */
 	bool (*accept)(void *arg, uint32_t ref);
 	void *arg;
+	const bool *is_over; /* set by accept: the page ends behind that row; NULL: it never does */
 };
 
 enum offer_plan { OFFER_BY_NONE, OFFER_BY_CONDITION, OFFER_BY_AGE };

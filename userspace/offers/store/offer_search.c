@@ -131,6 +131,7 @@ struct search_run {
 	const struct offer_search *search;
 	struct store_snapshot *snapshot;
 	bool is_exact; /* the index alone decides */
+	bool is_over;
 };
 
 static bool row_matches(struct search_run *run, const struct offer_record *record)
@@ -162,7 +163,7 @@ static bool row_accept(void *arg, uint32_t place)
 	offers_view_write(run->store, row, &record, &view);
 	if (run->search->is_wanted && !run->search->is_wanted(run->search->arg, &view))
 		return false;
-	(void)run->search->fn(run->search->arg, &view);
+	run->is_over = !run->search->fn(run->search->arg, &view);
 	return true;
 }
 
@@ -184,7 +185,8 @@ int offers_store_search(struct offer_store *store, const struct offer_search *se
 				  .page_max = search->page_max,
 				  .visit_max = search->visit_max ?: OFFER_VISITS_MAX,
 				  .accept = row_accept,
-				  .arg = &run};
+				  .arg = &run,
+				  .is_over = &run.is_over};
 	const struct offer_kind *kind = kind_find(store, search->schema);
 	struct offer_page page;
 

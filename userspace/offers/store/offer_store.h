@@ -204,7 +204,7 @@ struct offer_search {
 	uint8_t level_min, level_end; /* levels in [level_min, level_end); 0: no end */
 	/* false: left out; NULL: none is */
 	offer_view_fn is_wanted;
-	offer_view_fn fn; /* its result is ignored */
+	offer_view_fn fn; /* false: the page ends behind it */
 	void *arg;	  /* of both */
 };
 struct offer_search_result {
