@@ -148,6 +148,8 @@ def test_a_flat_is_found_reserved_and_confirmed_and_no_node_between_reads_it(lab
     decide(n3, "cancel", mine)
     wait_for(lambda: state(n2, mine) == "cancelled", "n2 hears", timeout=SPREAD_S)
     check_eq(n2.json("offer", "show", offer)["offer"]["units_left"], 1, "it is free again")
+    done = n2.weft("reservation", "confirm", mine)
+    check("it was cancelled" in done.stderr and done.returncode != OK, done.stderr)
 
 
 def test_a_slot_of_a_therapist_is_reserved_refused_and_reserved_again(lab):

@@ -178,7 +178,8 @@ const struct command commands_of_offers[] = {
 	  .words = { { "cursor", NULL, WORD(WORD_COUNT, 0, UINT32_MAX, .why = "not a number") } } } },
 { "endorse", "trust", "NODE", "have endorsements of a node count here",
 	"To level 1 the node counts as one that knows providers, above that as a registry. Offers are of\n"
-	"another level at once. Of one node and service the latest word holds.",
+	"another level at once. A later trust in the same node and service takes the place of the\n"
+	"former one.",
 	"weft endorse trust NODE --service medical --max-level 2", NULL, 1, 1,
 	{ { "service", "NAME", "in that one alone; default: in each" },
 	  { "max-level", "N", "its word counts up to that level, 1 to 3; default 1" } },

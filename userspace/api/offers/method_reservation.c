@@ -270,6 +270,27 @@ void api_reserve_offer(struct api *api, struct control_call *call,
 	reserving_forget(reserving);
 }
 
+static void on_state(void *arg, const struct reservation_view *view)
+{
+	*(uint8_t *)arg = view->record->state;
+}
+
+/* Why nothing is to be decided any more. */
+static void stale_fail(struct service_offers *offers, struct control_call *call, const char *name)
+{
+	static const char *const why[] = {
+		[RESERVATION_ASKED] = "its offer was withdrawn, or the offer's time is over",
+		[RESERVATION_CONFIRMED] = "it is confirmed already",
+		[RESERVATION_REFUSED] = "it was refused",
+		[RESERVATION_CANCELLED] = "it was cancelled",
+		[RESERVATION_EXPIRED] = "it has expired",
+	};
+	uint8_t state = RESERVATION_EXPIRED;
+
+	(void)!offers_reservations_show(offers_reservations(offers), name, on_state, &state);
+	control_fail(call, WEFT_ESTALE, name, why[state], "weft reservation show says more");
+}
+
 /* words: the first letters of its id, and the message or NULL. */
 static void decide(struct api *api, struct control_call *call, enum reservation_decision decision,
 		   const char *const words[static 2], uint64_t now_ns)
@@ -283,8 +304,6 @@ static void decide(struct api *api, struct control_call *call, enum reservation_
 		 "copy them from weft reservation list"},
 		{WEFT_EWRONGKEY, "it was made here, so the provider decides",
 		 "weft reservation cancel gives it up"},
-		{WEFT_ESTALE, "it is in no state for that, or its time or its offer's is over",
-		 "weft reservation show says how it is"},
 		{WEFT_EFULL, "the offer has not so many units left",
 		 "refuse it, or change the units: weft offer update OFFER --units N"},
 		{WEFT_ETOOSMALL, "this node keeps no more confirmed reservations",
@@ -312,7 +331,10 @@ static void decide(struct api *api, struct control_call *call, enum reservation_
 	err = offers_reservations_decide(offers_reservations(offers), &change, reserving->id);
 	if (err == 0)
 		return;
-	control_fail_of(call, err, name, rows);
+	if (err == WEFT_ESTALE)
+		stale_fail(offers, call, name);
+	else
+		control_fail_of(call, err, name, rows);
 	reserving_forget(reserving);
 }
 
