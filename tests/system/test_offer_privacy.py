@@ -37,7 +37,7 @@ FLAT = ("housing", "room_type=apartment", "size=62", "rent=900", "available_from
 SLOT = ("fapp", "specialities=depression", "modalities=video", "cost_bearers=self-pay", "postcode=10115",
         "slots=2027-01-01T10:00", "slot_type=first-talk")
 QUIET = f"{fabric.QUIET}[service]\nenabled = no\n"
-SPREAD_S = 5
+SPREAD_S = 20
 OVERLAY_S = 5  # for what nodes say of others
 ANSWER_S = 70  # a box is looked into after 2, 4, 8, 16, 32 s and each minute
 MARKER = "moonlight-sonata-at-half-past-nine"
