@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reservations among three nodes: n1 is between, n2 offers, n3 reserves and names itself to no node.
+"""Reservations among nodes: n1 is between, n2 offers, n3 reserves and names itself to no node.
 
         n2 (provider) --- n1 (relay, keeps the answer) --- n3 (consumer)
 """
@@ -25,6 +25,8 @@ SPREAD_S = 5
 PIECE_LEN = 1 << 30
 # The box is looked into after 2, 4, 8, 16, 32 s and each minute.
 ANSWER_S = 70
+# A Reserve is sent again after 20 s.
+AGAIN_S = 35
 MARKER = "moonlight-sonata-at-half-past-nine"
 
 
@@ -71,8 +73,8 @@ def state(daemon, reservation):
     return row and row["state"]
 
 
-def asked_at(daemon, reservation):
-    wait_for(lambda: state(daemon, reservation) == "asked", "it is asked for", timeout=SPREAD_S)
+def asked_at(daemon, reservation, timeout=SPREAD_S):
+    wait_for(lambda: state(daemon, reservation) == "asked", "it is asked for", timeout=timeout)
 
 
 def decide(daemon, verb, reservation, *more):
@@ -202,6 +204,45 @@ def test_a_consumer_that_was_away_finds_the_answer(lab):
     n3.start()
     connect(n3, n1)
     wait_for(lambda: state(n3, mine) == "confirmed", "n3 has the answer", timeout=ANSWER_S)
+
+
+def start_line(lab):
+    """n2 (provider) --- n4 --- n1 --- n3 (consumer)"""
+    config = f"{fabric.QUIET}[service]\nenabled = no\n"
+    n1, n2, n3, n4 = [lab.daemon(f"n{number}", netns=netns, listen=["0.0.0.0:7000"],
+                                 config=config).start()
+                      for number, netns in enumerate(lab.bridge(4), 1)]
+    for daemon, other in ((n4, n2), (n1, n4), (n3, n1)):
+        connect(daemon, other)
+    return n1, n2, n3, n4
+
+
+def test_a_reservation_outlives_a_kill_of_each_node_on_its_way(lab):
+    n1, n2, n3, n4 = start_line(lab)
+    offer = publish(n2, FLAT)
+    found_at(n3, offer)
+    time.sleep(2)  # ways are on the disk a second later
+    # A node on the way is killed: it knows the way when it is back.
+    n1.kill()
+    n1.start()
+    connect(n1, n4)
+    connect(n3, n1)
+    first = reserve(n3, offer)
+    # A session with a node that was killed seems to be there, so it may be sent once more.
+    asked_at(n2, first, AGAIN_S)
+    # The next one is away, so n1 keeps it, and is killed as well. So is the consumer.
+    n4.kill()
+    second = reserve(n3, offer, "--message", "by nodes that were killed")
+    time.sleep(14)
+    n3.kill()
+    n1.kill()
+    n1.start()
+    check_eq(state(n2, second), None, "n2 has it not yet")
+    n4.start()
+    connect(n4, n2)
+    connect(n1, n4)
+    asked_at(n2, second)
+    check_eq(show(n2, second)["message"], "by nodes that were killed", "what n2 reads")
 
 
 def add_rooms(lab, daemon):

@@ -153,6 +153,45 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 	return word_keep(offers, message, out_why);
 }
 
+struct comparing {
+	const struct spread_message *message;
+	bool is_same;
+};
+
+/* Whether bytes, which may be absent, are the message but for its hop count. */
+static bool is_copy(const struct spread_message *message, const uint8_t *bytes, size_t len)
+{
+	const size_t behind = SERVICE_MESSAGE_HOP_AT + 1;
+
+	return bytes && len == message->len &&
+	       memcmp(bytes, message->bytes, SERVICE_MESSAGE_HOP_AT) == 0 &&
+	       memcmp(bytes + behind, message->bytes + behind, len - behind) == 0;
+}
+
+static bool on_compared(void *arg, const struct offer_view *view)
+{
+	struct comparing *comparing = arg;
+
+	comparing->is_same = is_copy(comparing->message, view->announce, view->announce_len) ||
+			     is_copy(comparing->message, view->update, view->update_len);
+	return false;
+}
+
+bool offers_is_kept(void *ctx, const struct spread_message *message)
+{
+	struct service_offers *offers = ctx;
+	struct comparing comparing = {.message = message};
+	struct offer_name name = {.service = message->parsed->service};
+	struct offer_terms terms;
+
+	if (offer_terms_read(message->parsed, &terms) < 0)
+		return false;
+	memcpy(name.provider, message->parsed->provider, sizeof(name.provider));
+	memcpy(name.offer_id, terms.offer_id, sizeof(name.offer_id));
+	return offers_store_get(offers->store, &name, on_compared, &comparing) == 0 &&
+	       comparing.is_same;
+}
+
 /* --- queries --- */
 
 /* What a query costs at most, whatever it asks: its sender is not named, and a flood multiplies it. */

@@ -88,7 +88,11 @@ static bool message_send(void *ctx, const struct reservation_sent *sent, uint64_
 {
 	struct service_offers *offers = ctx;
 
-	return offers_spread_walk(offers->spread, sent->bytes, sent->len, now_ns);
+	/* The node that has the box sees the session that looks into it. */
+	return offers_spread_walk(
+		offers->spread,
+		&(struct spread_walk){.bytes = sent->bytes, .len = sent->len, .avoid = sent->store},
+		now_ns);
 }
 
 static void on_happened(void *ctx, enum reservation_event_kind kind,
@@ -138,10 +142,13 @@ static int fault_of(struct schema_fault *fault, int err, const char *what, const
 	return err;
 }
 
+/* One without a session that was there so lately has the box rather than the one that brings the Reserve. */
+#define STORE_SEEN_S 3600u
+
 /*
  * A neighbour that keeps answers, each as likely as another. It is not the provider, which would see
  * the session that looks for them. If there are others, it is not the one that brings the Reserve.
- * That one would see both.
+ * That one would see both. Connected ones come first.
  */
 static bool store_choose(struct service_offers *offers, const uint8_t *provider_key,
 			 const uint8_t *bringer, uint8_t out_key[static MESH_KEY_LEN])
@@ -149,13 +156,16 @@ static bool store_choose(struct service_offers *offers, const uint8_t *provider_
 	const struct service_offers_params *params = &offers->params;
 	struct mesh_walk walk = {.session = NULL};
 	struct mesh_neighbour neighbour;
+	uint64_t wall_s = params->wall_s(params->ctx);
 	unsigned seen_cnt = 0;
 	bool has_bringer = false;
 
 	while (params->neighbours->next(params->mesh.mesh, &walk, &neighbour) &&
-	       neighbour.is_connected) {
+	       (neighbour.is_connected || seen_cnt == 0)) {
 		if (!(neighbour.caps & MESH_CAP_STORE) ||
-		    memcmp(neighbour.key, provider_key, MESH_KEY_LEN) == 0)
+		    memcmp(neighbour.key, provider_key, MESH_KEY_LEN) == 0 ||
+		    (!neighbour.is_connected &&
+		     (!has_bringer || neighbour.last_seen_s + STORE_SEEN_S < wall_s)))
 			continue;
 		if (bringer && memcmp(neighbour.key, bringer, MESH_KEY_LEN) == 0)
 			has_bringer = true;

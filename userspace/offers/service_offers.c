@@ -71,6 +71,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 	struct spread_params spread = {
 		.config = params->config.spread,
 		.handler = {.keep = offers_keep,
+			    .is_kept = offers_is_kept,
 			    .answer = offers_answer,
 			    .hear = offers_hear,
 			    .endorse = offers_endorsement_keep,
@@ -81,10 +82,12 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
+		.store = params->store,
 		.timers = params->timers,
 		.random = params->random,
 		.wall_s = params->wall_s,
 		.ctx = params->ctx,
+		.now_ns = params->now_ns,
 	};
 	int err;
 

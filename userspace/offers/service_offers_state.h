@@ -144,6 +144,7 @@ void offers_due(struct service_offers *offers, uint64_t now_ns);
 /* offers_heard.c: what the spread calls; ctx is the service_offers. */
 enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 				const char **out_why);
+bool offers_is_kept(void *ctx, const struct spread_message *message);
 void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
 void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);

@@ -52,6 +52,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_ENDORSEMENTS] = {"endorsements", 36, false},
 	[STORE_DEPOSITS] = {"deposits", 8, false},
 	[STORE_RESERVATIONS] = {"reservations", 16, false},
+	[STORE_WAYS] = {"ways", 17, false},
 	[ENV_SEGMENTS] = {"segments", SEGMENT_KEY_LEN, false},
 	[ENV_OLD_PODS] = {"pods", 36, true},
 	[ENV_OLD_MESSAGES] = {"pod_messages", 44, true},
@@ -65,8 +66,8 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * Version 5 keeps rows of peers that are not unknown, which the peer table makes of the older ones
  * as it reads them. An older program would take them for unknown ones and throw them out. Version 6
  * gives every row a check (row.h). Version 7 has the rows of all services in one database: an
- * older program would not find its pods. Version 8 has service offers, endorsements, deposits and
- * reservations.
+ * older program would not find its pods. Version 8 has service offers, endorsements, deposits,
+ * reservations, and ways to their providers.
  */
 static int step_adds_databases(MDB_txn *txn)
 {

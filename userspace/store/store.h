@@ -49,6 +49,7 @@ enum store_db {
 	STORE_ENDORSEMENTS, /* endorser16, service u32be, provider16 -> an endorsement (offers/) */
 	STORE_DEPOSITS,	    /* order u64be -> a deposit, or its tombstone (deposits/) */
 	STORE_RESERVATIONS, /* reservation id16 -> one side's part in a reservation (offers/) */
+	STORE_WAYS, /* kind u8, id16 -> a way to a provider, or a message that waits for one (offers/) */
 	STORE_DB_CNT,
 };
 

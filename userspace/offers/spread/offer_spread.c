@@ -83,6 +83,7 @@ static int spread_lay_out(struct offer_spread *spread, struct random *random)
 			    config->token_cap + 1 + SPREAD_OWN_TOKENS, secret)) < 0 ||
 	    (err = map_init(&spread->by_peer, arena, MESH_KEY_LEN, config->send_cap, secret)) < 0 ||
 	    (err = routes_lay_out(spread, secret)) < 0 ||
+	    (err = offers_spread_waits_init(spread, secret)) < 0 ||
 	    (err = offers_spread_rates_init(spread, secret)) < 0)
 		return err;
 	arena_fit(arena);
@@ -110,6 +111,7 @@ int offers_spread_new(const struct spread_params *params, struct offer_spread **
 	if (!spread)
 		return -ENOMEM;
 	spread->params = *params;
+	offers_spread_keep_init(spread);
 	err = spread_lay_out(spread, params->random);
 	if (err == 0)
 		err = params->mesh.ops->handle(params->mesh.mesh, MESH_SERVICE_MESSAGE,
@@ -117,9 +119,10 @@ int offers_spread_new(const struct spread_params *params, struct offer_spread **
 	if (err == 0)
 		err = params->mesh.ops->handle(params->mesh.mesh, MESH_ENDORSE,
 					       offers_spread_handle_endorsement, spread);
+	if (err == 0)
+		err = offers_spread_keep_load(spread);
 	if (err < 0) {
-		arena_close(&spread->arena);
-		free(spread);
+		offers_spread_free(spread);
 		return err;
 	}
 	*out_spread = spread;
@@ -131,6 +134,8 @@ void offers_spread_free(struct offer_spread *spread)
 	if (!spread)
 		return;
 	offers_spread_out_stop(spread);
+	offers_spread_waits_stop(spread);
+	offers_spread_keep_stop(spread);
 	arena_close(&spread->arena);
 	free(spread);
 }
@@ -160,6 +165,7 @@ void offers_spread_stats(const struct offer_spread *spread, struct spread_stats 
 	*out_stats = spread->stats;
 	out_stats->send_cnt = spread->sends.used_cnt;
 	out_stats->route_cnt = spread->routes.used_cnt;
+	out_stats->wait_cnt = spread->waits.used_cnt;
 	out_stats->token_cnt = spread->tokens.used_cnt + spread->own_tokens.used_cnt;
 }
 

@@ -14,6 +14,7 @@
 
 struct random;
 struct service_response;
+struct store;
 struct timer_wheel;
 
 /*
@@ -27,12 +28,15 @@ struct timer_wheel;
  *	spread_query.c	tokens of queries, by which responses find their way back
  *	spread_endorse.c	endorsements (message 312), which go as announces do
  *	spread_route.c	ways to providers, by which Reserves and Cancels go
+ *	spread_wait.c	those that wait for a way
+ *	spread_keep.c	both of these on the disk
  *
  * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
  * its token is new. A response goes back along the way that its query came, from node to node, so
  * no node on the way learns the asker. A Reserve, and a Cancel of its consumer, goes to the neighbour
  * that brought the provider's announce, and so on, to the provider. Where no session leads on, the
- * handler keeps it for the provider, or it is lost.
+ * handler keeps it for the provider, or it is lost. What is kept goes on when a way appears: with an
+ * announce, or a session. Ways and what waits for one outlive a restart.
  *
  * Tables, and what fills them:
  *
@@ -40,7 +44,9 @@ struct timer_wheel;
  *	sends	send_cap, 10 s	whatever is forwarded, in order; SPREAD_SENDS_PER_PEER to a neighbour
  *	routes	route_cap, for the life of offers: providers whose announces neighbours brought, by fair
  *		shares of those; the youngest of the largest account goes
- *	rates	by neighbour and service; the one counted longest ago goes
+ *	waits	SPREAD_WAITS_MAX, SPREAD_WAIT_LIFE_S: what is kept for providers, likewise
+ *	rates	by neighbour and service, and (Reserves) by provider and by network; the one counted
+ *		longest ago goes
  *
  * Home worker; nothing blocks. The handler is never called inside the calls of its owner.
  */
@@ -57,6 +63,10 @@ struct offer_spread;
 #define SPREAD_JITTER_NS 50000000ull
 /* A Reserve goes this far at most, whatever its sender allows: a way may be longer than a flood. */
 #define SPREAD_WALK_HOPS_MAX 16u
+#define SPREAD_WAITS_MAX     512u
+#define SPREAD_WAIT_LIFE_S   (24u * 3600)
+/* Reserves of one provider from a relay, as so many sessions of consumers; and from a network likewise. */
+#define SPREAD_RELAY_RESERVES 10u
 
 struct spread_config {
 	uint32_t hops_max;  /* a message goes this far at most, 1 to 255 */
@@ -111,6 +121,8 @@ enum spread_rank {
  * keep: an announce, update or revoke. Its signature was not looked at.
  * answer: what this node has for a query; spread_respond may be called from inside.
  * hear: a response to a query of this node. Of what it holds the form alone was looked at.
+ * is_kept: a message that keep knows is the one that is kept, byte for byte but for its hop count. So its
+ *     sender has what the provider signed. NULL: that is not asked.
  * endorse: an endorsement, whose form alone was looked at. NULL: all are refused.
   * rank: of a neighbour that is a service relay, for messages of service. NULL: all are usual.
  * rate: how many messages of such a type and service a session may send in a minute; 0, or NULL: as
@@ -122,6 +134,7 @@ enum spread_rank {
 struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
 				    const char **out_why);
+	bool (*is_kept)(void *ctx, const struct spread_message *message);
 	void (*answer)(void *ctx, const struct spread_message *query, const uint8_t *token);
 	void (*hear)(void *ctx, const struct spread_message *message,
 		     const struct service_response *response);
@@ -143,12 +156,17 @@ struct spread_params {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN]; /* of this node as a provider */
 	struct mesh_seam mesh;
 	const struct mesh_neighbour_ops *neighbours;
+	struct store *store; /* NULL: ways are not known after a restart */
 	struct timer_wheel *timers;
 	struct random *random;
 	uint64_t (*wall_s)(void *ctx);
 	void *ctx;
+	uint64_t now_ns;
 };
-/* spread_new: 0, -ENOMEM, WEFT_EFULL, or of mesh_ops.handle. spread_free takes NULL. */
+/*
+ * spread_new: 0, -ENOMEM, WEFT_EFULL, of mesh_ops.handle or of the store. spread_free takes NULL, and
+ * writes what waits for the disk.
+ */
 WEFT_MUST_CHECK
 int offers_spread_new(const struct spread_params *params, struct offer_spread **out_spread);
 void offers_spread_free(struct offer_spread *spread);
@@ -184,11 +202,17 @@ bool offers_spread_respond(struct offer_spread *spread,
 
 /*
  * spread_walk sends a Reserve of this node, or a Cancel of it. It goes to the neighbour that leads to
- * the provider, else to any that may know more. false: there is none, or too much is on its way.
+ * the provider, else to any that may know more. It goes to avoid (NULL: none) only where no other
+ * does. false: there is none, or too much is on its way.
  * spread_next: the neighbour that leads to the provider of address, and is connected; NULL: none.
  * spread_meet: a neighbour is there, so it is its own way.
  */
-bool offers_spread_walk(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+struct spread_walk {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *avoid; /* the key of a neighbour */
+};
+bool offers_spread_walk(struct offer_spread *spread, const struct spread_walk *walk,
 			uint64_t now_ns);
 const uint8_t *offers_spread_next(struct offer_spread *spread, const uint8_t *address,
 				  const uint8_t *except);

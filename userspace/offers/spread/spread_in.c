@@ -64,14 +64,19 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 	const struct spread_message heard = heard_of(call, message, now_ns);
 	const char *why = "this node does not take it";
 	enum spread_verdict verdict = handler->keep(handler->ctx, &heard, &why);
+	bool is_proved = verdict == SPREAD_NEW;
 
+	/* A true copy leads to the provider as well as the first one. */
+	if (verdict == SPREAD_KNOWN && handler->is_kept &&
+	    offers_spread_wants_proof(spread, message->provider, call->peer_key))
+		is_proved = handler->is_kept(handler->ctx, &heard);
 	if (verdict != SPREAD_REFUSED)
 		offers_spread_note_way(
 			spread,
 			&(struct spread_way){.address = message->provider,
 					     .key = call->peer_key,
 					     .expires_s = offers_message_expires_s(message),
-					     .is_proved = verdict == SPREAD_NEW},
+					     .is_proved = is_proved},
 			now_ns);
 	switch (verdict) {
 	case SPREAD_NEW:

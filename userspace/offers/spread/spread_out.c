@@ -70,10 +70,13 @@ static void send_fail(struct spread_send *send, int err, uint64_t now_ns)
 	if (!message->is_walking)
 		return;
 	offers_address(send->peer->key, address);
-	if (err != WEFT_EREFUSED ||
-	    memcmp(address, message->bytes + SERVICE_MESSAGE_ADDRESS_AT, sizeof(address)) != 0)
-		offers_spread_strand(send->spread, message->bytes, message->len, message->from,
-				     now_ns);
+	if (err == WEFT_EREFUSED &&
+	    memcmp(address, message->bytes + SERVICE_MESSAGE_ADDRESS_AT, sizeof(address)) == 0) {
+		offers_spread_wait_end(send->spread, message, true, now_ns);
+		return;
+	}
+	offers_spread_wait_end(send->spread, message, false, now_ns);
+	offers_spread_strand(send->spread, message->bytes, message->len, message->from, now_ns);
 }
 
 static void peer_send(struct offer_spread *spread, struct spread_peer *peer, uint64_t now_ns);
@@ -106,6 +109,8 @@ static void on_sent(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	} else {
 		spread->stats.sent_cnt++;
 		spread->stats.sent_len += send->message->len;
+		if (send->message->is_walking)
+			offers_spread_wait_end(spread, send->message, true, now_ns);
 	}
 	send_free(send);
 	if (!is_last)

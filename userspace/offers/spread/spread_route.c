@@ -15,6 +15,7 @@
 
 static void route_free(struct offer_spread *spread, struct spread_route *route, uint64_t now_ns)
 {
+	offers_spread_keep_route_delete(spread, route, now_ns);
 	map_delete(&spread->by_address, route->address);
 	fair_release(&spread->route_places.fair, &route->share, now_ns);
 	pool_release(&spread->routes, route);
@@ -109,7 +110,34 @@ static struct spread_route *route_of(struct offer_spread *spread, const uint8_t 
 		return route;
 	(void)neighbours->path(spread->params.mesh.mesh, key, &path);
 	neighbours->account(spread->params.mesh.mesh, key, &path.remote, &account);
-	return route_new(spread, address, &account, now_ns);
+	route = route_new(spread, address, &account, now_ns);
+	if (route) {
+		route->source.family = path.remote.family;
+		memcpy(route->source.ip, path.remote.ip, sizeof(route->source.ip));
+	}
+	return route;
+}
+
+bool offers_spread_route_restore(struct offer_spread *spread, const struct spread_route *saved,
+				 uint64_t now_ns)
+{
+	const struct spread_hop *first = &saved->hops[saved->hops[0].is_set ? 0 : 1];
+	struct spread_route *route;
+	struct fair_path account;
+
+	if (!first->is_set || saved->expires_s <= spread->params.wall_s(spread->params.ctx) ||
+	    map_lookup(&spread->by_address, saved->address))
+		return false;
+	spread->params.neighbours->account(spread->params.mesh.mesh, first->key, &saved->source,
+					   &account);
+	route = route_new(spread, saved->address, &account, now_ns);
+	if (!route)
+		return false;
+	memcpy(route->hops, saved->hops, sizeof(route->hops));
+	route->source = saved->source;
+	route->expires_s = saved->expires_s;
+	route->saved_s = saved->saved_s;
+	return true;
 }
 
 void offers_spread_note_way(struct offer_spread *spread, const struct spread_way *way,
@@ -117,13 +145,34 @@ void offers_spread_note_way(struct offer_spread *spread, const struct spread_way
 {
 	struct spread_route *route = route_of(spread, way->address, way->key, now_ns);
 	struct spread_hop *hop = route ? hop_for(spread, route, way) : NULL;
+	bool is_news;
 
 	if (!hop)
 		return;
-	memcpy(hop->key, way->key, MESH_KEY_LEN);
-	hop->is_proved |= way->is_proved;
+	is_news = memcmp(hop->key, way->key, MESH_KEY_LEN) != 0;
 	if (way->expires_s > route->expires_s)
 		route->expires_s = way->expires_s;
+	if (is_news || hop->is_proved < way->is_proved ||
+	    route->expires_s > route->saved_s + SPREAD_PROLONG_S)
+		offers_spread_keep_route(spread, route, now_ns);
+	memcpy(hop->key, way->key, MESH_KEY_LEN);
+	hop->is_proved |= way->is_proved;
+	if (is_news)
+		offers_spread_waits_look(spread, way->address, now_ns);
+}
+
+bool offers_spread_wants_proof(struct offer_spread *spread, const uint8_t *address,
+			       const uint8_t *key)
+{
+	const struct spread_route *route = map_lookup(&spread->by_address, address);
+	unsigned proved_cnt = 0;
+
+	for (unsigned i = 0; route && i < SPREAD_ROUTE_HOPS; i++) {
+		if (route->hops[i].is_proved && memcmp(route->hops[i].key, key, MESH_KEY_LEN) == 0)
+			return false;
+		proved_cnt += route->hops[i].is_proved && is_connected(spread, route->hops[i].key);
+	}
+	return proved_cnt < SPREAD_ROUTE_HOPS;
 }
 
 void offers_spread_note_response(struct offer_spread *spread, const uint8_t *peer,
@@ -153,12 +202,14 @@ void offers_spread_meet(struct offer_spread *spread, const uint8_t key[static ME
 
 	offers_address(key, address);
 	route = route_of(spread, address, key, now_ns);
-	if (!route)
-		return;
-	memcpy(route->direct.key, key, MESH_KEY_LEN);
-	route->direct.is_set = true;
-	if (end_s > route->expires_s)
-		route->expires_s = end_s;
+	if (route) {
+		memcpy(route->direct.key, key, MESH_KEY_LEN);
+		route->direct.is_set = true;
+		if (end_s > route->expires_s)
+			route->expires_s = end_s;
+	}
+	/* It may lead on to others, too. */
+	offers_spread_waits_look(spread, NULL, now_ns);
 }
 
 /* --- on the way --- */
@@ -182,22 +233,30 @@ const uint8_t *offers_spread_next(struct offer_spread *spread, const uint8_t *ad
 	return NULL;
 }
 
-bool offers_spread_walk(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+bool offers_spread_walk(struct offer_spread *spread, const struct spread_walk *walk,
 			uint64_t now_ns)
 {
-	struct spread_flood flood = {
-		.bytes = bytes, .len = len, .jitter_ns = SPREAD_JITTER_NS, .fan_out = 1};
+	struct spread_flood flood = {.bytes = walk->bytes,
+				     .len = walk->len,
+				     .jitter_ns = SPREAD_JITTER_NS,
+				     .fan_out = 1,
+				     .except = walk->avoid};
 	struct service_message message;
 	const uint8_t *next;
 
-	if (offers_message_parse(bytes, len, &message) < 0)
+	if (offers_message_parse(walk->bytes, walk->len, &message) < 0)
 		return false;
 	flood.hop_cnt = message.hop_cnt;
-	next = offers_spread_next(spread, message.provider, NULL);
-	/* The first neighbour may know a way, or keep it. */
+	next = offers_spread_next(spread, message.provider, walk->avoid);
 	if (!next)
-		return offers_spread_forward(spread, &flood, now_ns) > 0;
-	return offers_spread_send_to(spread, next, &flood, now_ns);
+		next = offers_spread_next(spread, message.provider, NULL);
+	if (next)
+		return offers_spread_send_to(spread, next, &flood, now_ns);
+	/* The first neighbour may know a way, or keep it. */
+	if (offers_spread_forward(spread, &flood, now_ns) > 0)
+		return true;
+	flood.except = NULL;
+	return walk->avoid && offers_spread_forward(spread, &flood, now_ns) > 0;
 }
 
 /* No session leads on: the handler's last word on message, which came from peer. */
@@ -208,6 +267,7 @@ static enum spread_verdict strand(struct offer_spread *spread, const struct spre
 
 	*out_why = "no way leads to the provider now";
 	if (handler->strand && handler->strand(handler->ctx, heard, out_why) != SPREAD_REFUSED) {
+		offers_spread_wait_add(spread, heard);
 		spread->stats.stranded_cnt++;
 		return SPREAD_NEW;
 	}

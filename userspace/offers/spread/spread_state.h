@@ -9,14 +9,17 @@
 #include "base/memory/arena.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
+#include "offers/message/reservation_message.h"
 #include "offers/message/service_query.h"
 #include "offer_spread.h"
 
 /* Private to offers/spread/: what its files share. */
 
-#define SPREAD_OWN_TOKENS   64u /* queries of this node at once */
-#define SPREAD_RETURNED_MAX 64u /* of a token; more go back again */
-#define SPREAD_REPLY_CAP    (64 + MESH_FRAME_OVERHEAD)
+#define SPREAD_OWN_TOKENS	    64u /* queries of this node at once */
+#define SPREAD_RETURNED_MAX	    64u /* of a token; more go back again */
+#define RESERVATION_MESSAGE_LEN_MAX (SERVICE_MESSAGE_HEAD_LEN + RESERVATION_LEN_MAX)
+#define SPREAD_PROLONG_S	    3600u /* a way that lives longer by less is not written again */
+#define SPREAD_REPLY_CAP	    (64 + MESH_FRAME_OVERHEAD)
 
 /* A message as it goes on, shared by its sends. */
 struct spread_bytes {
@@ -77,17 +80,43 @@ struct spread_route {
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
 	struct spread_hop direct; /* the provider itself was a neighbour */
 	struct spread_hop hops[SPREAD_ROUTE_HOPS];
+	struct addr source; /* of the session that has the share; no port */
 	uint64_t expires_s; /* of its latest offer */
+	uint64_t saved_s;   /* the same as the database has it; 0: it has none of it */
+	bool is_dirty;	    /* it has hops that the database has not */
+};
+
+/* A Reserve or a Cancel that found no way. The handler has it as well, for a provider that asks. */
+struct spread_wait {
+	struct fair_item share; /* first: a victim's leads to the rest */
+	struct timer timer;	/* until it is tried, or its time is over */
+	struct offer_spread *spread;
+	uint8_t id[SERVICE_MESSAGE_ID_LEN];
+	uint8_t from[MESH_KEY_LEN];
+	struct addr source; /* of the session that it came by; no port */
+	uint64_t expires_s;
+	uint32_t try_cnt;
+	bool is_going;
+	size_t len;
+	uint8_t bytes[RESERVATION_MESSAGE_LEN_MAX];
 };
 
 /* What a neighbour may send in a minute. */
 struct spread_rates {
-	struct request_quota providers;	       /* by neighbour, service and provider */
-	struct request_quota relayed;	       /* by neighbour */
-	struct request_quota queries;	       /* by neighbour and service */
-	struct request_quota relayed_queries;  /* by neighbour */
-	struct request_quota reserves;	       /* by neighbour and service */
+	struct request_quota providers;	      /* by neighbour, service and provider */
+	struct request_quota relayed;	      /* by neighbour */
+	struct request_quota queries;	      /* by neighbour and service */
+	struct request_quota relayed_queries; /* by neighbour */
+	struct request_quota reserves; /* by neighbour and service, of a relay by provider, too */
 	struct request_quota relayed_reserves; /* by neighbour */
+	struct request_quota network_reserves; /* by network, service and provider */
+};
+
+/* What is on its way to the disk. */
+struct spread_keep {
+	struct store_batch *batch; /* NULL: nothing is collected */
+	struct timer timer;
+	bool has_dirty; /* some route is */
 };
 
 struct offer_spread {
@@ -95,8 +124,10 @@ struct offer_spread {
 	struct arena arena;
 	struct fair_places places; /* of tokens */
 	struct fair_places route_places;
-	struct pool tokens, own_tokens, sends, peers, routes;
-	struct map by_token, by_peer, by_address;
+	struct fair_places wait_places;
+	struct pool tokens, own_tokens, sends, peers, routes, waits;
+	struct map by_token, by_peer, by_address, by_wait;
+	struct spread_keep keep;
 	uint64_t swept_ns;	      /* when routes were gone through */
 	struct list_node others, own; /* tokens */
 	struct spread_rates rates;
@@ -167,6 +198,9 @@ struct spread_way {
 	uint64_t expires_s; /* of the announce */
 	bool is_proved;	    /* its signature was verified */
 };
+/* wants_proof: whether it would matter that the neighbour key has what the provider signed. */
+bool offers_spread_wants_proof(struct offer_spread *spread, const uint8_t *address,
+			       const uint8_t *key);
 void offers_spread_note_way(struct offer_spread *spread, const struct spread_way *way,
 			    uint64_t now_ns);
 void offers_spread_note_response(struct offer_spread *spread, const uint8_t *peer,
@@ -175,6 +209,47 @@ enum spread_verdict offers_spread_pass(struct offer_spread *spread,
 				       const struct spread_message *heard, const char **out_why);
 void offers_spread_strand(struct offer_spread *spread, const uint8_t *bytes, size_t len,
 			  const uint8_t *peer, uint64_t now_ns);
+/* route_restore: as the database has it; false: there is no place. */
+bool offers_spread_route_restore(struct offer_spread *spread, const struct spread_route *saved,
+				 uint64_t now_ns);
+
+/*
+ * spread_wait.c: wait_add: message is kept here, and goes on when a way is there. wait_end: it went on (or
+ * was refused by its provider), or (is_gone false) it did not. waits_look: a way to address, or (NULL)
+ * a session, appeared. wait_restore: as the database has it; false: there is no place.
+ */
+WEFT_MUST_CHECK
+int offers_spread_waits_init(struct offer_spread *spread, const uint64_t secret[2]);
+void offers_spread_wait_add(struct offer_spread *spread, const struct spread_message *message);
+void offers_spread_wait_end(struct offer_spread *spread, const struct spread_bytes *bytes,
+			    bool is_gone, uint64_t now_ns);
+void offers_spread_waits_look(struct offer_spread *spread, const uint8_t *address, uint64_t now_ns);
+bool offers_spread_wait_restore(struct offer_spread *spread, const struct spread_wait *saved,
+				uint64_t now_ns);
+void offers_spread_waits_stop(struct offer_spread *spread);
+
+/*
+ * spread_keep.c: ways are written once a second, and what waits with them. keep_load reads all. keep_stop
+ * writes what is not durable yet.
+ */
+#define SPREAD_WAY_KEY_LEN 17u
+void offers_spread_keep_init(struct offer_spread *spread);
+WEFT_MUST_CHECK
+int offers_spread_keep_load(struct offer_spread *spread);
+void offers_spread_keep_stop(struct offer_spread *spread);
+void offers_spread_keep_route(struct offer_spread *spread, struct spread_route *route,
+			      uint64_t now_ns);
+void offers_spread_keep_route_delete(struct offer_spread *spread, const struct spread_route *route,
+				     uint64_t now_ns);
+void offers_spread_keep_wait(struct offer_spread *spread, const struct spread_wait *wait,
+			     uint64_t now_ns);
+void offers_spread_keep_wait_delete(struct offer_spread *spread, const struct spread_wait *wait,
+				    uint64_t now_ns);
+/* spread_keep.c: a record of either kind, its key's first byte; false: it is none. */
+void offers_spread_way_write(struct writer *w, const struct spread_route *route);
+void offers_spread_wait_write(struct writer *w, const struct spread_wait *wait);
+bool offers_spread_way_parse(const uint8_t *bytes, size_t len, struct spread_route *out_route);
+bool offers_spread_wait_parse(const uint8_t *bytes, size_t len, struct spread_wait *out_wait);
 
 /*
  * spread_query.c: a token is alive in a service. take notes that it came from the neighbour of call:
