@@ -208,8 +208,10 @@ int offers_schema_value_from_text(const struct schema *schema, const char *word,
 	}
 	if (value->state != SCHEMA_ABSENT)
 		return offers_schema_fault_set(fault, shape.field->name,
-					       "separate members by commas", "%s is given twice",
-					       shape.field->name);
+					       offers_schema_is_list(shape.field->type)
+						       ? "separate members by commas"
+						       : "leave one of them out",
+					       "%s is given twice", shape.field->name);
 	if (word[len + 1])
 		return offers_schema_value_parse(word + len + 1, &shape, &record->pool, value,
 						 fault);

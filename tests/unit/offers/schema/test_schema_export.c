@@ -70,6 +70,24 @@ static void test_every_truncation_of_a_record_is_refused(void)
 	offers_schema_free(schema);
 }
 
+/* Arrays in arrays, as deep as a record may be long, as the whole and as each of its parts. */
+static void test_a_record_that_is_nested_is_refused(void)
+{
+	static uint8_t nested[SCHEMA_TEXT_LEN_MAX];
+	struct schema *schema = schema_file_open("housing");
+	size_t len = export_of(schema);
+
+	memset(nested, 0x81, sizeof(nested));
+	CHECK(offers_schema_import(nested, sizeof(nested), again, &fault) < 0);
+	/* Each byte of a good record may begin such a part. */
+	for (size_t at = 0; at < len; at++) {
+		memcpy(nested, record, at);
+		memset(nested + at, 0x81, sizeof(nested) - at);
+		CHECK(offers_schema_import(nested, sizeof(nested), again, &fault) < 0);
+	}
+	offers_schema_free(schema);
+}
+
 static void test_a_text_that_does_not_fit_is_refused(void)
 {
 	struct schema *schema = schema_file_open("housing");
@@ -128,6 +146,7 @@ int main(void)
 {
 	RUN(test_each_shipped_schema_survives_its_text_and_its_record);
 	RUN(test_every_truncation_of_a_record_is_refused);
+	RUN(test_a_record_that_is_nested_is_refused);
 	RUN(test_a_text_that_does_not_fit_is_refused);
 	RUN(test_a_record_has_no_lines_of_its_own_and_no_foreign_id);
 	return check_done();

@@ -334,6 +334,41 @@ static void test_a_text_of_64_kib_is_taken_and_a_longer_one_is_not(void)
 	free(text);
 }
 
+/* What a number may be at most, with and without decimals, and one more. */
+static void test_the_widest_range_is_taken_and_a_wider_one_is_not(void)
+{
+	static const struct {
+		const char *bounds;
+		int want;
+	} rows[] = {
+		{"min = -9223372036854775807\nmax = 9223372036854775807\n", 0},
+		{"max = 9223372036854775808\n", WEFT_EMALFORMED},
+		{"min = -9223372036854775809\n", WEFT_EMALFORMED},
+		{"decimals = 6\nmin = -9223372036854.775807\nmax = 9223372036854.775807\n", 0},
+		{"decimals = 6\nmax = 9223372036854.775808\n", WEFT_EMALFORMED},
+		{"decimals = 6\nmax = 9223372036855\n", WEFT_EMALFORMED},
+		{"decimals = 7\n", WEFT_EMALFORMED},
+		{"min = 1e3\n", WEFT_EMALFORMED},
+		{"max = 99999999999999999999999999999999999999999\n", WEFT_EMALFORMED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[256];
+		struct schema_fault fault;
+		struct schema *schema = NULL;
+		int err;
+
+		snprintf(text, sizeof(text), "[service]\nname = x\n[field a]\ntype = number\n%s",
+			 rows[i].bounds);
+		err = offers_schema_parse(text, strlen(text), &schema, &fault);
+		if (err != rows[i].want)
+			printf("# %s\n", rows[i].bounds);
+		CHECK_EQ(err, rows[i].want);
+		if (err == 0)
+			offers_schema_free(schema);
+	}
+}
+
 static void test_the_id_follows_from_the_name(void)
 {
 	static const struct {
@@ -376,6 +411,7 @@ int main(void)
 	RUN(test_16_filters_are_taken_and_one_more_is_not);
 	RUN(test_choices_are_bounded_in_a_field_and_in_a_schema);
 	RUN(test_a_text_of_64_kib_is_taken_and_a_longer_one_is_not);
+	RUN(test_the_widest_range_is_taken_and_a_wider_one_is_not);
 	RUN(test_the_id_follows_from_the_name);
 	RUN(test_an_experiment_has_any_name);
 	RUN(test_without_memory_it_says_so);
