@@ -78,8 +78,9 @@ def test_what_is_wrong_is_said(lab):
                         (("fapp,tutor", "housing.max_rent=5"), ("no filter housing.max_rent",)),
                         (("fapp,tutor", "plz_prefix=1", "fapp.plz_prefix=2"), ("plz_prefix is given twice",)),
                         (("fapp,fapp",), ("fapp is given twice",)),
-                        (("fapp,castles",), ("no schema has that name", "castles")),
-                        (("fapp,",), ("no schema has that name",)),
+                        (("fapp,castles",), ("no schema of that name is on", "castles")),
+                        (("fapp,medical",), ("no schema of that name is on", "weft schema add turns one on")),
+                        (("fapp,",), ("no schema of that name is on",)),
                         (("fapp,tutor,housing,repair,legal",), ("at most four",))):
         for more in ((), ("--mesh",), ("--watch",)):
             done = node.weft("offer", "find", *words, *more)
@@ -88,6 +89,12 @@ def test_what_is_wrong_is_said(lab):
                 check(text in done.stderr, f"{words} {more}: {done.stderr}")
     publish(node, "fapp")
     check_eq(len(find(node, "fapp,tutor,housing,repair")["offers"]), 1, "four are not too many")
+    # All filters that four schemas have are not too many, either.
+    words = [f"{row['name']}.{name}=" for row in node.json("schema", "list")["schemas"] if row["on"]
+             for name in (filter["name"] for filter in node.json("schema", "show", row["name"])["filters"])]
+    check(len(words) > 40, "many")
+    done = node.weft("offer", "find", "fapp,tutor,housing,repair", *words[:64])
+    check("one argument too many" not in done.stderr, done.stderr)
 
 
 def test_pages_of_all_services_hold_each_offer_once_and_the_newest_first(lab):

@@ -131,7 +131,7 @@ const struct command commands_of_offers[] = {
 	"that this node keeps are looked through; with --mesh the nodes around are asked first, for two\n"
 	"seconds. They see the filters, and no name of this node. Ends with 4 when nothing is found.\n"
 	"With --watch each new one follows as it comes; with --json these alone, a line for each.",
-	"weft offer find housing max_rent=900 min_size=40 plz_prefix=101", .run = run_offer_find, 1, 17,
+	"weft offer find housing max_rent=900 min_size=40 plz_prefix=101", .run = run_offer_find, 1, 65,
 	{ { "mesh", NULL, "ask the nodes around, too" },
 	  { "watch", NULL, "go on, and show each new one that fits" },
 	  { "limit", "N", "rows at most, 1 to 200; default 20" },

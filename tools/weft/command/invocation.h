@@ -11,7 +11,7 @@ struct command;
 struct client_replies;
 
 /* One run of one command, as it was typed. */
-#define INVOCATION_ARG_MAX    48 /* an offer of all the fields that a schema may have */
+#define INVOCATION_ARG_MAX    72 /* all the filters that four schemas may have */
 #define INVOCATION_OPTION_MAX 24 /* of one command */
 struct invocation {
 	const struct command *command;
