@@ -118,6 +118,22 @@ def test_a_followed_share_brings_a_schema_and_raises_it(lab):
     check_eq(n2.weft("schema", "unfollow", "lab").returncode, NOT_FOUND, "once")
 
 
+def test_a_share_that_brings_the_schema_of_own_offers_is_followed_on(lab):
+    n1, n2 = start(lab, 2)
+    _, link = publish(lab, n1, boats=BOATS)
+    follow(n2, link)
+    wait_for(lambda: names(n2) == {"boats": 1}, "used")
+    offer = n2.call("PublishOffer", schema="boats", values=["length=9"])["offer"]["offer_id"]
+    for words in (("schema", "unfollow", "lab"), ("sub", "remove", "lab")):
+        done = n2.weft(*words)
+        check_eq(done.returncode, REFUSED, f"{words}: {done.stderr}")
+        check("this node announces 1 offer of it" in done.stderr and "weft offer list boats" in done.stderr, done.stderr)
+    check_eq(len(n2.json("offer", "list")["offers"]), 1, "it is listed")
+    said(n2.weft("offer", "revoke", offer), "offer revoke")
+    said(n2.weft("sub", "remove", "lab"), "sub remove")
+    check_eq(names(n2), {}, "gone")
+
+
 def test_a_file_that_is_no_schema_is_named_and_the_others_hold(lab):
     n1, n2 = start(lab, 2, more=SYNC)
     folder, link = publish(lab, n1, boats=BOATS, sails=SAILS, broken="[service]\nname = broken\n[field x]\n",

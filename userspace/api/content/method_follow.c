@@ -10,6 +10,7 @@
 #include "blobs/blobs.h"
 #include "shares/follow/follow.h"
 #include "api/methods.h"
+#include "api/schema_use.h"
 #include "method_share_target.h"
 
 /* --- as it is shown --- */
@@ -358,7 +359,9 @@ void api_remove_follow(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!follow || !(change = change_new(api, call)))
+	if (!follow ||
+	    (api->offers && !api_schemas_of_share_check(api->offers, call, follow->share_id)) ||
+	    !(change = change_new(api, call)))
 		return;
 	change->is_removal = true;
 	memcpy(change->share_id, follow->share_id, SHARE_ID_LEN);

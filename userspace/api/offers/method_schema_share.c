@@ -5,6 +5,7 @@
 #include "api/content/method_share_target.h"
 #include "api/durable_reply.h"
 #include "api/methods.h"
+#include "api/schema_use.h"
 #include "api/services/method_offer.h"
 #include "shares/follow/follow.h"
 
@@ -56,7 +57,7 @@ void api_unfollow_schemas(struct api *api, struct control_call *call,
 	struct schema_share_change change = {.done = api_durable_reply_send};
 	int err;
 
-	if (!follow)
+	if (!follow || !api_schemas_of_share_check(offers, call, follow->share_id))
 		return;
 	change.share_id = follow->share_id;
 	change.arg = api_durable_reply_new(

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/durable_reply.h"
+#include "api/schema_use.h"
 #include "method_offer.h"
 
 /* --- rows --- */
@@ -237,38 +238,15 @@ void api_add_schema(struct api *api, struct control_call *call, const struct api
 	schema_fail(call, err, &fault);
 }
 
-static void on_own_offer(void *arg, const struct found_offer *offer)
-{
-	(void)offer;
-	++*(unsigned *)arg;
-}
-
-/*
- * Without its schema an own offer is neither listed nor withdrawn, and still announced. Those of the
- * core have a schema afterwards, too. False: call was failed.
- */
+/* One that a share brings is not removed, but unfollowed. */
 static bool removal_check(struct service_offers *offers, struct control_call *call,
 			  const char *name)
 {
-	const struct schema *schema = offers_schema_registry_named(offers_registry(offers), name);
-	struct varlink_blocks *blocks = control_blocks(call);
-	unsigned cnt = 0;
-	const struct own_offers_ask ask = {.schema = schema, .fn = on_own_offer, .arg = &cnt};
-	int err = 0;
+	struct schema_entry entry;
+	bool is_on;
 
-	if (schema && schema->id > SCHEMA_ID_CORE_MAX)
-		err = offers_each_own(offers, &ask);
-	if (err < 0)
-		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
-	else if (cnt)
-		control_fail(call, WEFT_EREFUSED, name,
-			     varlink_format(blocks, "this node announces %u %s of it", cnt,
-					    cnt == 1 ? "offer" : "offers"),
-			     varlink_format(blocks,
-					    "withdraw them first: weft offer list %s, then weft "
-					    "offer revoke OFFER",
-					    schema->name));
-	return err == 0 && cnt == 0;
+	return !entry_named(offers, name, &entry, &is_on) || !is_on || entry.share_id ||
+	       api_schema_unused_check(offers, call, entry.schema);
 }
 
 void api_remove_schema(struct api *api, struct control_call *call,
