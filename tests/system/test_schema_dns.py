@@ -92,9 +92,9 @@ def enter(netns):
         os.setns(file.fileno(), os.CLONE_NEWNET)
 
 
-def serve_pages(netns, ready):
+def serve_pages(netns, place, ready):
     enter(netns)
-    server = http.server.ThreadingHTTPServer((SERVERS, 8080), Pages)
+    server = http.server.ThreadingHTTPServer(place, Pages)
     ready.set()
     server.serve_forever()
 
@@ -116,9 +116,11 @@ def start(lab):
              for i, space in enumerate(spaces, 1)]
     fabric.connect(nodes[1], nodes[0])
     server = Names(spaces[0])
-    ready = threading.Event()
-    threading.Thread(target=serve_pages, args=(spaces[0], ready), daemon=True).start()
-    check(ready.wait(5), "the web server is there")
+    # n2 has one for itself, too, which no record leads to.
+    for space, place in ((spaces[0], (SERVERS, 8080)), (spaces[1], ("127.0.0.1", 8081))):
+        ready = threading.Event()
+        threading.Thread(target=serve_pages, args=(space, place, ready), daemon=True).start()
+        check(ready.wait(5), "the web server is there")
     return (*nodes, server)
 
 
@@ -152,6 +154,7 @@ def test_a_name_points_to_a_schema_which_is_added_by_its_hash(lab):
             "bad.example": ([b"v=mesh-schema1 id=4"], None, "malformed"),
             "lie.example": ([record(BOATS + "#", hex(number), f"{url}/boats.ini")[0]], None, "another BLAKE3"),
             "id.example": ([record(BOATS, 4, f"{url}/boats.ini")[0]], None, "another service"),
+            "own.example": ([record(BOATS, hex(number), "http://127.0.0.1:8081/boats.ini")[0]], None, "does not give its text"),
             "gone.example": ([record(BOATS, 4, f"{url}/gone.ini")[0]], None, "answers 404"),
             "long.example": ([record("#" * 65537, 4, f"{url}/long.ini")[0]], None, "does not give its text"),
             "broken.example": ([record("[service]\n", 4, f"{url}/other.ini")[0]], None, "line"),

@@ -68,20 +68,30 @@ static int addr_connect(const struct channel *channel, const struct addr *addr,
 	return fd;
 }
 
+/* Another's word may not lead to what this machine, or its link, has for itself. */
+static bool is_own_place(const struct addr *addr)
+{
+	return addr_is_loopback(addr) || addr_is_wildcard(addr) || addr_is_link_local(addr);
+}
+
 /* host_connect tries one address after the other. */
-static int host_connect(const struct channel *channel, const struct resolver_target *target)
+static int host_connect(const struct channel *channel, const struct url *url)
 {
 	const uint64_t deadline_ns = channel->deadline_ns;
 	struct addr addrs[ADDRS_MAX];
-	int cnt = net_resolver_lookup(target, deadline_ns, channel->stop_fd, addrs, ADDRS_MAX);
+	int cnt =
+		net_resolver_lookup(&url->target, deadline_ns, channel->stop_fd, addrs, ADDRS_MAX);
 
 	if (cnt < 0)
 		return cnt;
 	for (int i = 0; i < cnt; i++) {
 		uint64_t until_ns = clock_monotonic_ns() + CONNECT_NS;
-		int fd = addr_connect(channel, &addrs[i],
-				      until_ns < deadline_ns ? until_ns : deadline_ns);
+		int fd;
 
+		if (url->is_foreign && is_own_place(&addrs[i]))
+			continue;
+		fd = addr_connect(channel, &addrs[i],
+				  until_ns < deadline_ns ? until_ns : deadline_ns);
 		if (fd >= 0 || fd == WEFT_ECANCELLED)
 			return fd;
 	}
@@ -147,7 +157,7 @@ int http_channel_open(struct channel *channel, const struct url *url, const char
 		      uint64_t deadline_ns, int stop_fd)
 {
 	*channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns, .stop_fd = stop_fd};
-	channel->fd = host_connect(channel, &url->target);
+	channel->fd = host_connect(channel, url);
 	if (channel->fd < 0)
 		return channel->fd;
 	return url->is_tls ? tls_begin(channel, url->target.host, ca_file) : 0;

@@ -125,6 +125,7 @@ int http_get_run(struct http_get *fetch)
 	fetch->answer_len = 0;
 	if (http_url_parse(fetch->url, &url) < 0)
 		return WEFT_EMALFORMED;
+	url.is_foreign = fetch->is_foreign;
 	err = http_channel_open(&channel, &url, fetch->ca_file,
 				clock_monotonic_ns() + fetch->timeout_ns, fetch->stop_fd);
 	if (err == 0)

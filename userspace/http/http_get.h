@@ -2,6 +2,7 @@
 #ifndef WEFT_HTTP_HTTP_GET_H
 #define WEFT_HTTP_HTTP_GET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct http_get {
 	const char *body_type; /* NULL: no body */
 	const char *field;     /* one more of the head, "Name: value"; NULL: none */
 	const char *ca_file;   /* PEM; NULL: the machine's own */
+	bool is_foreign; /* url is another's word: no address of loopback or of a link counts */
 	uint64_t timeout_ns;
 	int stop_fd;	 /* readable: give up (jobs_stop_fd); -1: never */
 	uint8_t *answer; /* room for answer_cap bytes; NULL: the body is not wanted */

@@ -13,6 +13,7 @@
 
 struct url {
 	bool is_tls;
+	bool is_foreign; /* another node's or server's word; http_url_parse leaves it false */
 	struct resolver_target target;
 	char host
 		[URL_HOST_CAP]; /* as the field Host says it: with brackets, and the port if it is unusual */

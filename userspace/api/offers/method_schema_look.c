@@ -63,6 +63,7 @@ static void look_fetch(struct schema_look *look)
 	struct http_get get = {
 		.url = look->pointer.url,
 		.method = "GET",
+		.is_foreign = true,
 		.timeout_ns = TIME_NS,
 		.stop_fd = look->stop_fd,
 		.answer = (uint8_t *)look->text,
