@@ -79,7 +79,9 @@ int api_http_form_read(const char *bytes, size_t len, struct web_form *out_form)
 	form.words = malloc(form.words_cap);
 	form.pairs = calloc(WEB_FORM_PAIRS_MAX, sizeof(*form.pairs));
 	if (form.text && form.words && form.pairs) {
-		memcpy(form.text, bytes, len);
+		/* An empty body is no pointer. */
+		if (len)
+			memcpy(form.text, bytes, len);
 		form.text[len] = '\0';
 		err = strlen(form.text) == len ? pairs_take(&form) : WEFT_EMALFORMED;
 	}

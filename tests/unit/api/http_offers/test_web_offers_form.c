@@ -43,6 +43,9 @@ static void test_what_is_no_form_is_refused(void)
 		printf("# %s\n", rows[i]);
 		CHECK_EQ(form_read(rows[i], &form), WEFT_EMALFORMED);
 	}
+	CHECK_EQ(api_http_form_read(NULL, 0, &form), 0); /* a body that is empty */
+	CHECK_EQ(form.cnt, 0);
+	api_http_form_fini(&form);
 	CHECK_EQ(api_http_form_read("a=\0b", 4, &form), WEFT_EMALFORMED);
 }
 
