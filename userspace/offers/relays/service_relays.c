@@ -28,6 +28,7 @@ struct relays_peer {
 
 /* Capabilities on their way to a neighbour, whose answer has its own. */
 struct relays_exchange {
+	struct fair_item share; /* first: a victim's leads to the rest */
 	struct service_relays *relays;
 	struct mesh_request *request;
 	uint8_t key[MESH_KEY_LEN];
@@ -38,7 +39,7 @@ struct relays_exchange {
 struct service_relays {
 	struct service_relays_params params;
 	struct arena arena;
-	struct fair_places places;
+	struct fair_places places, exchange_places;
 	struct pool peers, exchanges;
 	struct map by_key, by_exchange;
 	struct request_quota quota;
@@ -96,12 +97,22 @@ static void peer_free(struct service_relays *relays, struct relays_peer *peer, u
 	pool_release(&relays->peers, peer);
 }
 
+/* The account that pays for a place in the table, or for an exchange under way. */
+static struct fair_path account_of(const struct service_relays *relays, const uint8_t *key)
+{
+	const struct service_relays_params *params = &relays->params;
+	struct mesh_path path = {.remote.family = ADDR_NONE};
+	struct fair_path account;
+
+	(void)params->neighbours->path(params->mesh.mesh, key, &path);
+	params->neighbours->account(params->mesh.mesh, key, &path.remote, &account);
+	return account;
+}
+
 static struct relays_peer *peer_make(struct service_relays *relays, const uint8_t *key,
 				     uint64_t now_ns)
 {
-	const struct service_relays_params *params = &relays->params;
 	struct relays_peer *peer = peer_find(relays, key);
-	struct mesh_path path = {.remote.family = ADDR_NONE};
 	struct fair_item *victim;
 	struct fair_path account;
 	int err;
@@ -110,8 +121,7 @@ static struct relays_peer *peer_make(struct service_relays *relays, const uint8_
 		return peer;
 	peer = pool_acquire(&relays->peers);
 	weft_assert(peer != NULL);
-	(void)params->neighbours->path(params->mesh.mesh, key, &path);
-	params->neighbours->account(params->mesh.mesh, key, &path.remote, &account);
+	account = account_of(relays, key);
 	switch (fair_take(&relays->places.fair, &account, &peer->share, now_ns, &victim)) {
 	case FAIR_TAKEN:
 		break;
@@ -157,9 +167,23 @@ static bool caps_take(struct service_relays *relays, const uint8_t *key, const u
 static void exchange_free(struct service_relays *relays, struct relays_exchange *exchange)
 {
 	map_delete(&relays->by_exchange, exchange->key);
+	fair_release(&relays->exchange_places.fair, &exchange->share,
+		     relays->exchange_places.fair.now_ns);
 	if (exchange->request)
 		relays->params.mesh.ops->cancel(exchange->request);
 	pool_release(&relays->exchanges, exchange);
+}
+
+/* The neighbour did not answer, or made room for another: it hears later. */
+static void exchange_fail(struct service_relays *relays, struct relays_exchange *exchange,
+			  uint64_t now_ns)
+{
+	struct relays_peer *peer = peer_find(relays, exchange->key);
+
+	relays->stats.unsaid_cnt++;
+	if (peer)
+		peer->retry_ns = now_ns + RELAYS_RETRY_NS;
+	exchange_free(relays, exchange);
 }
 
 static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -171,20 +195,51 @@ static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		       caps_take(relays, exchange->key, reply->payload, reply->payload_len, now_ns);
 
 	exchange->request = NULL;
-	peer = peer_find(relays, exchange->key);
-	relays->stats.said_cnt += is_said;
-	relays->stats.unsaid_cnt += !is_said;
-	if (peer && is_said)
-		peer->has_s = exchange->said_s;
-	else if (peer)
-		peer->retry_ns = now_ns + RELAYS_RETRY_NS;
-	exchange_free(relays, exchange);
+	if (is_said) {
+		peer = peer_find(relays, exchange->key);
+		relays->stats.said_cnt++;
+		if (peer)
+			peer->has_s = exchange->said_s;
+		exchange_free(relays, exchange);
+	} else {
+		exchange_fail(relays, exchange, now_ns);
+	}
 	/* Others wait for its place. */
 	if (!timer_is_set(&relays->timer))
 		timer_set(relays->params.timers, &relays->timer, now_ns + RELAYS_CHANGE_NS);
 }
 
-/* false: as many as may be are on their way. */
+/* The place of an exchange with the neighbour of key; NULL: its account has its share of them. */
+static struct relays_exchange *exchange_make(struct service_relays *relays, const uint8_t *key,
+					     uint64_t now_ns)
+{
+	struct relays_exchange *exchange = pool_acquire(&relays->exchanges);
+	struct fair_path account = account_of(relays, key);
+	struct fair_item *victim;
+	int err;
+
+	weft_assert(exchange != NULL);
+	switch (fair_take(&relays->exchange_places.fair, &account, &exchange->share, now_ns,
+			  &victim)) {
+	case FAIR_TAKEN:
+		break;
+	case FAIR_TAKEN_FROM:
+		relays->stats.put_off_cnt++;
+		exchange_fail(relays, (struct relays_exchange *)victim, now_ns);
+		break;
+	case FAIR_BUSY:
+		pool_release(&relays->exchanges, exchange);
+		return NULL;
+	}
+	exchange->relays = relays;
+	exchange->said_s = relays->own.made_s;
+	memcpy(exchange->key, key, sizeof(exchange->key));
+	err = map_put(&relays->by_exchange, exchange->key, exchange);
+	weft_assert(err == 0);
+	return exchange;
+}
+
+/* false: its account has as many on their way as it may now. One that cannot be asked is asked later. */
 static bool exchange_begin(struct service_relays *relays, const uint8_t *key, uint64_t now_ns)
 {
 	struct mesh_ask ask = {
@@ -198,26 +253,25 @@ static bool exchange_begin(struct service_relays *relays, const uint8_t *key, ui
 
 	if (map_lookup(&relays->by_exchange, key))
 		return true;
-	exchange = pool_acquire(&relays->exchanges);
+	exchange = exchange_make(relays, key, now_ns);
 	if (!exchange)
 		return false;
-	exchange->relays = relays;
-	exchange->said_s = relays->own.made_s;
-	memcpy(exchange->key, key, sizeof(exchange->key));
 	memcpy(ask.peer.key, key, sizeof(ask.peer.key));
 	ask.reply_buf = exchange->reply;
 	ask.reply_cap = sizeof(exchange->reply);
 	ask.arg = exchange;
-	if (map_put(&relays->by_exchange, exchange->key, exchange) == 0 &&
-	    relays->params.mesh.ops->ask(relays->params.mesh.mesh, &ask, now_ns,
+	if (relays->params.mesh.ops->ask(relays->params.mesh.mesh, &ask, now_ns,
 					 &exchange->request) == 0)
 		return true;
 	exchange->request = NULL;
-	exchange_free(relays, exchange);
-	return false;
+	exchange_fail(relays, exchange, now_ns);
+	return true;
 }
 
-/* Each neighbour that relays services and has older capabilities. Returns when to go on. */
+/*
+ * Each neighbour that relays services and has older capabilities. One that cannot hear them now holds up
+ * no other. Returns when to go on.
+ */
 static uint64_t tell_all(struct service_relays *relays, uint64_t now_ns)
 {
 	const struct service_relays_params *params = &relays->params;
@@ -228,16 +282,19 @@ static uint64_t tell_all(struct service_relays *relays, uint64_t now_ns)
 	while (params->neighbours->next(params->mesh.mesh, &walk, &neighbour) &&
 	       neighbour.is_connected) {
 		const struct relays_peer *peer;
+		uint64_t again_ns = now_ns + RELAYS_CHANGE_NS;
 
 		if (!(neighbour.caps & MESH_CAP_SERVICE_RELAY))
 			continue;
 		peer = peer_make(relays, neighbour.key, now_ns);
 		if (!peer || peer->has_s == relays->own.made_s)
 			continue;
+		if (peer->retry_ns <= now_ns && exchange_begin(relays, neighbour.key, now_ns) &&
+		    peer->retry_ns <= now_ns)
+			continue;
 		if (peer->retry_ns > now_ns)
-			next_ns = peer->retry_ns < next_ns ? peer->retry_ns : next_ns;
-		else if (!exchange_begin(relays, neighbour.key, now_ns))
-			return now_ns + RELAYS_CHANGE_NS;
+			again_ns = peer->retry_ns;
+		next_ns = again_ns < next_ns ? again_ns : next_ns;
 	}
 	return next_ns;
 }
@@ -336,6 +393,11 @@ static int relays_lay_out(struct service_relays *relays)
 						.kind = FAIR_WORK,
 						.level_cnt = FAIR_PEER_LEVELS,
 						.parts = FAIR_PEER_PARTS};
+	static const struct fair_config exchanges = {.name = "service capabilities on their way",
+						     .cap_cnt = RELAYS_EXCHANGE_CAP,
+						     .kind = FAIR_WORK,
+						     .level_cnt = FAIR_PEER_LEVELS,
+						     .parts = FAIR_PEER_PARTS};
 	struct arena *arena = &relays->arena;
 	uint64_t secret[2];
 	int err;
@@ -343,13 +405,14 @@ static int relays_lay_out(struct service_relays *relays)
 	random_fill(relays->params.random, secret, sizeof(secret));
 	/* One more than places: a row is made before the one that it evicts has gone. */
 	if ((err = fair_places_init(&relays->places, arena, &pool)) < 0 ||
+	    (err = fair_places_init(&relays->exchange_places, arena, &exchanges)) < 0 ||
 	    (err = pool_init(&relays->peers, arena, sizeof(struct relays_peer),
 			     RELAYS_PEER_CAP + 1)) < 0 ||
 	    (err = pool_init(&relays->exchanges, arena, sizeof(struct relays_exchange),
-			     RELAYS_EXCHANGE_CAP)) < 0 ||
+			     RELAYS_EXCHANGE_CAP + 1)) < 0 ||
 	    (err = map_init(&relays->by_key, arena, MESH_KEY_LEN, RELAYS_PEER_CAP + 1, secret)) <
 		    0 ||
-	    (err = map_init(&relays->by_exchange, arena, MESH_KEY_LEN, RELAYS_EXCHANGE_CAP,
+	    (err = map_init(&relays->by_exchange, arena, MESH_KEY_LEN, RELAYS_EXCHANGE_CAP + 1,
 			    secret)) < 0 ||
 	    (err = request_quota_init(&relays->quota, arena, RELAYS_PEER_CAP, RELAYS_SAID_PER_MIN,
 				      secret)) < 0)
@@ -468,4 +531,9 @@ void offers_relays_stats(const struct service_relays *relays,
 void offers_relays_fair(const struct service_relays *relays, struct fair_view *out_view)
 {
 	fair_read(&relays->places.fair, out_view);
+}
+
+void offers_relays_exchanges(const struct service_relays *relays, struct fair_view *out_view)
+{
+	fair_read(&relays->exchange_places.fair, out_view);
 }

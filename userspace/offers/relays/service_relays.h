@@ -27,6 +27,9 @@ struct timer_wheel;
  *
  * No node says for which services it is a consumer, and none asks another for the relays of one.
  *
+ * Neighbours that do not answer hold requests for 10 seconds. The RELAYS_EXCHANGE_CAP requests have
+ * fair shares, too, so they hold up those of their own network, which are asked a minute later.
+ *
  * The table has RELAYS_PEER_CAP rows of a kilobyte, by fair shares of networks and keys; any node
  * with a session fills one. Of a neighbour that lost its row nothing is known, as before its first
  * word. Home worker; nothing blocks.
@@ -93,6 +96,8 @@ struct service_relays_stats {
 };
 void offers_relays_stats(const struct service_relays *relays,
 			 struct service_relays_stats *out_stats);
+/* offers_relays_fair: the table; offers_relays_exchanges: the requests on their way. */
 void offers_relays_fair(const struct service_relays *relays, struct fair_view *out_view);
+void offers_relays_exchanges(const struct service_relays *relays, struct fair_view *out_view);
 
 #endif

@@ -53,6 +53,17 @@ static uint64_t on_wall_s(void *ctx)
 	return mesh_lab_wall_s(&lab);
 }
 
+/* The node of this key cannot be asked; NULL: each can. */
+static const uint8_t *ask_fails;
+static struct mesh_ops failing_ops;
+static int on_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+		  struct mesh_request **out_request)
+{
+	if (ask_fails && memcmp(ask->peer.key, ask_fails, MESH_KEY_LEN) == 0)
+		return WEFT_EFULL;
+	return mesh_lab_seam_of(mesh).ops->ask(mesh, ask, now_ns, out_request);
+}
+
 static struct place *place_add(void)
 {
 	struct place *place = &places[place_cnt++];
@@ -77,6 +88,9 @@ static struct place *place_add(void)
 	timer_wheel_init(&place->timers, lab.now_ns);
 	params.key = place->key;
 	params.mesh = mesh_lab_seam_of(place->node);
+	failing_ops = *params.mesh.ops;
+	failing_ops.ask = on_ask;
+	params.mesh.ops = &failing_ops;
 	if (offers_relays_new(&params, &place->relays) < 0)
 		abort();
 	place->node->expire = on_turn;
@@ -210,6 +224,60 @@ static void test_all_neighbours_hear_a_change_within_a_second(void)
 	end_all();
 }
 
+/* 70 of one network, more than requests there may be, are silent, and two of others are not. */
+static void test_silent_neighbours_hold_up_no_other_network(void)
+{
+	const unsigned silent_cnt = 70;
+	uint64_t said_cnt;
+
+	begin(silent_cnt + 3);
+	for (unsigned i = 1; i < place_cnt; i++)
+		ask_alone(&places[0], &places[i]);
+	pass(2 * NS_PER_S);
+	for (unsigned i = 1; i <= silent_cnt; i++)
+		mesh_lab_down(places[i].node);
+	for (unsigned i = 0; i < places[0].node->session_cnt; i++) {
+		struct mesh_lab_session *session = &places[0].node->sessions[i];
+
+		for (unsigned k = 1; k <= silent_cnt; k++)
+			if (memcmp(session->key, places[k].node->key, MESH_KEY_LEN) == 0)
+				session->remote = (struct addr){.ip = {10, 9, 9, (uint8_t)k},
+								.port = 7000,
+								.family = ADDR_IPV4};
+	}
+	said_cnt = stats_of(&places[0]).said_cnt;
+	places[0].services[2] = 0x80000009;
+	offers_relays_changed(places[0].relays, lab.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(says(&places[silent_cnt + 1], &places[0], 0x80000009), RELAYS_YES);
+	CHECK_EQ(says(&places[silent_cnt + 2], &places[0], 0x80000009), RELAYS_YES);
+	CHECK_EQ(stats_of(&places[0]).said_cnt - said_cnt, 2);
+	CHECK(stats_of(&places[0]).put_off_cnt >= 2);
+	/* Those that are silent are asked each minute, and none is asked twice at once. */
+	pass(30 * NS_PER_S);
+	CHECK_EQ(stats_of(&places[0]).unsaid_cnt, silent_cnt);
+	end_all();
+}
+
+static void test_a_neighbour_that_cannot_be_asked_holds_up_no_other(void)
+{
+	begin(4);
+	for (unsigned i = 1; i < 4; i++)
+		ask_alone(&places[0], &places[i]);
+	pass(NS_PER_S);
+	ask_fails = places[2].node->key;
+	places[0].services[2] = 0x80000009;
+	offers_relays_changed(places[0].relays, lab.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(says(&places[1], &places[0], 0x80000009), RELAYS_YES);
+	CHECK(says(&places[2], &places[0], 0x80000009) != RELAYS_YES);
+	CHECK_EQ(says(&places[3], &places[0], 0x80000009), RELAYS_YES);
+	ask_fails = NULL;
+	pass(61 * NS_PER_S);
+	CHECK_EQ(says(&places[2], &places[0], 0x80000009), RELAYS_YES);
+	end_all();
+}
+
 static void test_what_did_not_change_is_not_said_again(void)
 {
 	begin(2);
@@ -323,6 +391,8 @@ int main(void)
 	RUN(test_a_relay_that_is_found_otherwise_is_asked_once);
 	RUN(test_an_empty_message_is_answered_with_the_three_of_the_core);
 	RUN(test_all_neighbours_hear_a_change_within_a_second);
+	RUN(test_silent_neighbours_hold_up_no_other_network);
+	RUN(test_a_neighbour_that_cannot_be_asked_holds_up_no_other);
 	RUN(test_what_did_not_change_is_not_said_again);
 	RUN(test_a_forged_list_is_dropped);
 	RUN(test_an_older_list_does_not_come_back);
