@@ -16,7 +16,7 @@ from web import GATEWAY, QUICK, curl, error_of, url_of
 CONFIG = GATEWAY + QUICK
 FLAT = {"room_type": "apartment", "size": "62", "rent": "900", "available_from": "2027-01-01",
         "postcode": "10115"}
-PLACES, SHARE = 64, 48
+PLACES = 64
 BOATS = ("[service]\nname = boats\nversion = 1\ntitle = Boats\ndescription = Boats to hire.\nttl_hours = 24\n"
          "[field length]\ntype = number\nrequired = yes\nmin = 1\nmax = 100\nlabel = Length\nlisted = yes\n"
          "[filter min_length]\nfield = length\nmatch = at-least\nlabel = Length\n")
@@ -89,22 +89,38 @@ def test_the_command_shows_what_is_there_and_then_what_is_new(lab):
 def test_places_are_bounded_and_shared_by_user(lab):
     node = lab.daemon("a", config=CONFIG).start()
     with contextlib.ExitStack() as stack:
-        watches = []
-        for number in range(SHARE):
+        # Less than the gateway and the control socket have connections for one user.
+        watches = [Watch(node) for _ in range(4)]
+        for watch in watches:
+            stack.callback(watch.close)
+        readers = [Events(node) for _ in range(PLACES - len(watches))]
+        for number, reader in enumerate(readers):
+            stack.callback(reader.close)
+            check_eq(reader.status, 200, f"reader {number}")
+        full = curl(f"{url_of(node)}/offers/housing/events")
+        check_eq(error_of(full), (503, "too_many_readers"), "one more")
+        check(f"All {PLACES} places" in str(full) and "End one of them" in str(full), str(full))
+        # Another account gets its share, one by one from the one that has most, the youngest first.
+        for number in range(PLACES // 2 - len(watches)):
             watches.append(Watch(node))
             stack.callback(watches[-1].close)
             check("error" not in watches[-1].first, f"{number}: {watches[-1].first}")
+            name, data = readers[-1 - number].next()
+            check(name == "ended" and "another user had fewer" in data["reason"], data)
+            check_eq(readers[-1 - number].next(), None, "the end of the stream")
         refused = Watch(node)
-        check("one user may have" in json.dumps(refused.first), refused.first)
-        refused.close()
-        readers = []
-        while (reader := Events(node)).status == 200:
-            stack.callback(reader.close)
-            readers.append(reader)
-        check_eq(len(readers), 12, f"clients of the gateway have three quarters of the {PLACES - SHARE} left")
-        check_eq(error_of(curl(f"{url_of(node)}/offers/housing/events")), (503, "too_many_readers"), "full")
+        stack.callback(refused.close)
+        said = json.dumps(refused.first)
+        check(f"all {PLACES} places for watches are taken" in said and "end a watch of this user" in said, said)
+        new = publish(node, rent=700)
+        check_eq((watches[0].offer(), readers[0].offer()), (new, new), "the others go on")
+        limits = node.call("ShowLimits")
+        pool = next(row for row in limits["pools"] if row["name"] == "watches of offers")
+        check_eq((pool["limit"], pool["used"], pool["largest"]), (PLACES, PLACES, PLACES // 2), pool)
+        for name in ("offers: schemas that are known", "deposits of this node on their way",
+                     "marks of deposits that this node took", "marks of reservations that are gone"):
+            check(name in [row["name"] for row in limits["limits"]], name)
         watches[0].close()
-        readers[0].close()
         wait_for(lambda: Events(node).status == 200, "a place is free again")
 
 

@@ -158,6 +158,8 @@ bool deposits_is_store(const struct deposits *deposits)
 void deposits_stats(const struct deposits *deposits, struct deposits_stats *out_stats)
 {
 	*out_stats = deposits->stats;
+	out_stats->mark_cnt = deposits->seen_cnt;
+	out_stats->useless_minute_cnt = deposits->patience.useless_cnt;
 }
 
 void deposits_view(const struct deposits *deposits, struct fair_view *out)

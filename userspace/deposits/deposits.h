@@ -64,8 +64,10 @@ struct deposits;
 #define DEPOSITS_PER_RECIPIENT	256u
 #define DEPOSITS_OUT_MAX	4096u
 #define DEPOSITS_SEEN_MAX	16384u
-#define DEPOSITS_LIFE_S		(24u * 3600)	  /* of a deposit, at most */
-#define DEPOSITS_CHOSEN_LIFE_S	(30u * 24 * 3600) /* where depositor or recipient is chosen */
+/* Of STORE nodes that are not chosen, as deposit_patience.c has them. */
+#define DEPOSITS_USELESS_PER_MIN 4096u
+#define DEPOSITS_LIFE_S		 (24u * 3600)	   /* of a deposit, at most */
+#define DEPOSITS_CHOSEN_LIFE_S	 (30u * 24 * 3600) /* where depositor or recipient is chosen */
 
 /* What a deposit holds; the first byte inside the seal. Further ones are for later parts. */
 enum deposit_kind {

@@ -165,11 +165,10 @@ struct deposit_pull {
  * STORE nodes but chosen ones share so many a minute. Behind that, DEPOSITS_USELESS_SURE end a pull.
  * A row costs 40 us, so a minute of liars costs 0.2 s of it.
  */
-#define DEPOSITS_USELESS_PER_MIN 4096u
-#define DEPOSITS_USELESS_SURE	 4u
-#define DEPOSITS_REST_CAP	 256u /* nodes left alone; the one whose rest ends first is forgotten */
-#define DEPOSITS_REST_NS	 60000000000ull
-#define DEPOSITS_REST_MAX_NS	 600000000000ull
+#define DEPOSITS_USELESS_SURE 4u
+#define DEPOSITS_REST_CAP     256u /* nodes left alone; the one whose rest ends first is forgotten */
+#define DEPOSITS_REST_NS      60000000000ull
+#define DEPOSITS_REST_MAX_NS  600000000000ull
 struct deposit_rest {
 	uint8_t store[DEPOSIT_KEY_LEN];
 	uint64_t until_ns; /* 0: free */

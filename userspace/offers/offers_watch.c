@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "service_offers_state.h"
 
 /* Offers that a watch has given lately; it gives none of them again. */
 #define GIVEN_CNT 1024u
-/* An account has at most so many times what it leaves free, so others always find a place. */
-#define SHARE 3u
 
 struct offer_watch {
+	struct fair_item share; /* first: a victim's leads to the rest */
 	struct offer_watch *next;
 	struct service_offers *offers;
 	unsigned cnt; /* of schemas, and of their queries */
@@ -25,9 +25,8 @@ struct offer_watch {
 	size_t word_cnt; /* without the names */
 	bool has_level;
 	uint8_t level; /* that it wants; without has_level, the schema's */
-	uint64_t account;
 	found_offer_fn fn;
-	void (*ended)(void *arg);
+	void (*ended)(void *arg, int err);
 	void *arg;
 	bool is_over; /* freed behind the walk at hand */
 	uint64_t given[GIVEN_CNT];
@@ -86,47 +85,38 @@ static void watch_free(struct offer_watch *watch)
 	free(watch);
 }
 
-static bool has_place(const struct service_offers *offers, uint64_t account)
+/* It takes no place any more, and is freed by the sweep. */
+static void watch_over(struct offer_watch *watch)
 {
-	unsigned cnt = 0, own_cnt = 0;
+	struct fair *fair = &watch->offers->watch_places.fair;
 
-	for (const struct offer_watch *at = offers->watches; at; at = at->next) {
-		cnt += !at->is_over;
-		own_cnt += !at->is_over && at->account == account;
-	}
-	return cnt < OFFER_WATCHES_MAX && own_cnt < SHARE * (OFFER_WATCHES_MAX - cnt);
+	watch->is_over = true;
+	fair_release(fair, &watch->share, fair->now_ns);
 }
 
-int offers_watch(struct service_offers *offers, const struct offer_watch_ask *ask,
-		 struct offer_watch **out_watch, struct schema_fault *fault)
+/* false: none is free, and no account has more than this one. */
+static bool place_take(struct offer_watch *watch, uint64_t account)
 {
-	struct offer_watch *watch;
-	int err;
+	struct fair_places *places = &watch->offers->watch_places;
+	struct fair_item *item;
+	struct offer_watch *victim;
+	struct fair_path path;
 
-	if (!has_place(offers, ask->account))
-		return WEFT_EFULL;
-	watch = calloc(1, sizeof(*watch));
-	if (!watch)
-		return -ENOMEM;
-	watch->offers = offers;
-	watch->account = ask->account;
-	watch->has_level = ask->has_level;
-	watch->level = ask->level;
-	watch->fn = ask->fn;
-	watch->ended = ask->ended;
-	watch->arg = ask->arg;
-	err = watch_read(watch, &ask->words, fault);
-	if (err < 0) {
-		watch_free(watch);
-		return err;
+	fair_path_start(FAIR_UNKNOWN, &path);
+	fair_path_add(&places->paths, &path, &account, sizeof(account));
+	switch (fair_take(&places->fair, &path, &watch->share, places->fair.now_ns, &item)) {
+	case FAIR_TAKEN:
+		return true;
+	case FAIR_TAKEN_FROM:
+		victim = (struct offer_watch *)item;
+		victim->is_over = true;
+		victim->ended(victim->arg, WEFT_EFULL);
+		return true;
+	case FAIR_BUSY:
+		break;
 	}
-	watch->next = offers->watches;
-	offers->watches = watch;
-	*out_watch = watch;
-	return 0;
+	return false;
 }
-
-/* --- ends --- */
 
 /* Frees those that are over; a walk may be in any of them. */
 static void watches_sweep(struct service_offers *offers)
@@ -145,11 +135,42 @@ static void watches_sweep(struct service_offers *offers)
 	}
 }
 
+int offers_watch(struct service_offers *offers, const struct offer_watch_ask *ask,
+		 struct offer_watch **out_watch, struct schema_fault *fault)
+{
+	struct offer_watch *watch;
+	int err;
+
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->offers = offers;
+	watch->has_level = ask->has_level;
+	watch->level = ask->level;
+	watch->fn = ask->fn;
+	watch->ended = ask->ended;
+	watch->arg = ask->arg;
+	err = watch_read(watch, &ask->words, fault);
+	if (err == 0 && !place_take(watch, ask->account))
+		err = WEFT_EFULL;
+	if (err < 0) {
+		watch_free(watch);
+		return err;
+	}
+	watch->next = offers->watches;
+	offers->watches = watch;
+	watches_sweep(offers);
+	*out_watch = watch;
+	return 0;
+}
+
+/* --- ends --- */
+
 void offers_unwatch(struct offer_watch *watch)
 {
 	if (!watch)
 		return;
-	watch->is_over = true;
+	watch_over(watch);
 	watches_sweep(watch->offers);
 }
 
@@ -178,11 +199,24 @@ void offers_watches_change(struct service_offers *offers, const struct schema *b
 		watch->schemas[at] = after;
 		if (after && queries_read(watch, &fault) == 0)
 			continue;
-		watch->is_over = true;
-		watch->ended(watch->arg);
+		watch_over(watch);
+		watch->ended(watch->arg, WEFT_EABSENT);
 	}
 	offers->watch_walks--;
 	watches_sweep(offers);
+}
+
+int offers_watches_open(struct service_offers *offers)
+{
+	static const struct fair_config pool = {.name = "watches of offers",
+						.cap_cnt = OFFER_WATCHES_MAX,
+						.kind = FAIR_LASTING,
+						.level_cnt = 1};
+	int err = arena_open(&offers->watch_arena, ARENA_GROWS);
+
+	random_fill(offers->params.random, offers->watch_places.paths.secret,
+		    sizeof(offers->watch_places.paths.secret));
+	return err < 0 ? err : fair_places_init(&offers->watch_places, &offers->watch_arena, &pool);
 }
 
 void offers_watches_close(struct service_offers *offers)
@@ -190,6 +224,12 @@ void offers_watches_close(struct service_offers *offers)
 	for (struct offer_watch *watch = offers->watches; watch; watch = watch->next)
 		watch->is_over = true;
 	watches_sweep(offers);
+	arena_close(&offers->watch_arena);
+}
+
+void offers_watches_fair(const struct service_offers *offers, struct fair_view *out_view)
+{
+	fair_read(&offers->watch_places.fair, out_view);
 }
 
 /* --- matches --- */

@@ -98,7 +98,9 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 	timer_init(&offers->timer, on_due);
 	timer_init(&offers->again_timer, on_again_due);
 	timer_init(&offers->level_timer, offers_verify_expire);
-	err = offers_verify_open(offers);
+	err = offers_watches_open(offers);
+	if (err == 0)
+		err = offers_verify_open(offers);
 	if (err == 0)
 		err = offers_store_open(&store, &offers->store);
 	if (err == 0)

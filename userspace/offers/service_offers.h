@@ -265,8 +265,9 @@ struct service_relays *offers_service_relays(struct service_offers *offers);
 /*
  * A watch gives the offers that fit from when they are stored here. These are new ones, and those
  * that a change makes fit, of the offer or of its provider's level. Each comes once, as far as the
- * latest 1,024 that were given tell. Local programs alone have watches: OFFER_WATCHES_MAX, of which
- * one account has three times what it leaves free.
+ * latest 1,024 that were given tell. Local programs alone have watches, OFFER_WATCHES_MAX in all, by
+ * fair shares of their users. Where all are taken, the youngest watch of the user that has most ends
+ * for that of another.
  */
 #define OFFER_WATCHES_MAX 64u
 struct offer_watch;
@@ -274,9 +275,10 @@ struct offer_watch_ask {
 	struct offer_words words; /* as offers_choose; copied */
 	bool has_level;		  /* as of offer_page_ask */
 	uint8_t level;
-	uint64_t account;	  /* of the program's user */
-	found_offer_fn fn;	  /* it calls no function of offers but offers_unwatch */
-	void (*ended)(void *arg); /* a schema of it is no more, and neither is the watch */
+	uint64_t account;  /* of the program's user */
+	found_offer_fn fn; /* it calls no function of offers but offers_unwatch */
+	/* The watch is no more: WEFT_EABSENT, as a schema of it is none, or WEFT_EFULL, for another. */
+	void (*ended)(void *arg, int err);
 	void *arg;
 };
 /* offers_watch: 0, WEFT_EFULL, -ENOMEM, or as offers_choose. */
@@ -285,6 +287,7 @@ int offers_watch(struct service_offers *offers, const struct offer_watch_ask *as
 		 struct offer_watch **out_watch, struct schema_fault *fault);
 /* offers_unwatch takes NULL. */
 void offers_unwatch(struct offer_watch *watch);
+void offers_watches_fair(const struct service_offers *offers, struct fair_view *out_view);
 
 /* --- reservations --- */
 

@@ -2,6 +2,8 @@
 #ifndef WEFT_OFFERS_SERVICE_OFFERS_STATE_H
 #define WEFT_OFFERS_SERVICE_OFFERS_STATE_H
 
+#include "base/fair/fair_path.h"
+#include "base/memory/arena.h"
 #include "base/timer.h"
 #include "offers/message/offer_terms.h"
 #include "offers/message/service_message.h"
@@ -69,6 +71,8 @@ struct service_offers {
 		hear_left; /* offers of responses that are still looked at, since the latest query */
 	struct offer_changing changing;
 	struct offer_watch *watches;
+	struct arena watch_arena;
+	struct fair_places watch_places;
 	unsigned watch_walks; /* that are under way; no watch is freed meanwhile */
 	/* The message at hand, and its parts. */
 	uint8_t made[SERVICE_MESSAGE_LEN_MAX];
@@ -132,6 +136,8 @@ bool offers_is_watched(void *ctx, uint32_t service);
 void offers_lifted(void *ctx, const struct offer_view *view, unsigned before);
 void offers_watches_change(struct service_offers *offers, const struct schema *before,
 			   const struct schema *after);
+WEFT_MUST_CHECK
+int offers_watches_open(struct service_offers *offers);
 void offers_watches_close(struct service_offers *offers);
 
 /* offers_schemas.c: 0, or a negative code. */

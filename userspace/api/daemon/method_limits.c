@@ -6,48 +6,11 @@
 #include "mesh/peers/unverified.h"
 #include "provider/endpoint/program_endpoint.h"
 #include "provider/tenant/tenant.h"
+#include "limit_rows.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
 #include "api/http/web_routes.h"
-
-#define COUNT	 API_LIMIT_UNIT_COUNT
-#define BYTES	 API_LIMIT_UNIT_BYTES
-#define NOT_KEPT -1
-
-struct limit_row {
-	const char *name;
-	enum api_limit_unit unit;
-	uint64_t limit;
-	uint64_t used;
-	int64_t peak;	 /* or NOT_KEPT */
-	int64_t refused; /* or NOT_KEPT */
-};
-
-/* Where rows of ShowLimits go. */
-struct limit_listing {
-	struct varlink_blocks *blocks;
-	struct api_limit_list *rows;
-};
-
-static void rows_add(const struct limit_listing *limits, const struct limit_row *rows, size_t cnt)
-{
-	for (size_t i = 0; i < cnt; i++) {
-		struct api_limit row = {
-			.name = rows[i].name,
-			.unit = rows[i].unit,
-			.limit = api_uint(rows[i].limit),
-			.used = api_uint(rows[i].used),
-		};
-
-		if (rows[i].peak >= 0)
-			API_SET(&row, peak, rows[i].peak);
-		if (rows[i].refused >= 0)
-			API_SET(&row, refused, rows[i].refused);
-		varlink_push(limits->blocks, limits->rows, row);
-	}
-}
-#define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
 
 static void tcp_add(const struct limit_listing *limits, const struct tcp_config *config,
 		    uint64_t worker_cnt, const struct tcp_stats *tcp)
@@ -167,63 +130,6 @@ static void mesh_add(const struct limit_listing *limits, const struct mesh_confi
 	ROWS_ADD(limits, rows);
 }
 
-static void content_add(const struct limit_listing *limits, const struct blobs_config *config,
-			uint64_t worker_cnt, const struct blobs_stats *content)
-{
-	const struct limit_row rows[] = {
-		{"content.share_cap", COUNT, config->share_cap, content->share_cnt, NOT_KEPT,
-		 NOT_KEPT},
-		{"content.get_cap", COUNT, config->get_cap, content->get_cnt, NOT_KEPT, NOT_KEPT},
-		{"content.get_active_cap", COUNT, config->get_active_cap, content->get_active_cnt,
-		 NOT_KEPT, NOT_KEPT},
-		{"content.chunk_buffers", COUNT, worker_cnt * config->chunk_buffer_cnt,
-		 content->chunk_buffer_used_cnt, NOT_KEPT, (int64_t)content->refused_busy_cnt},
-		{"manifest buffers", COUNT, content->manifest_buffer_cap,
-		 content->manifest_buffer_used_cnt, NOT_KEPT, NOT_KEPT},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
-/* Bytes of the month, of its cap; a metric as every limit is. */
-static void months_add(const struct limit_listing *limits, const struct api *api)
-{
-	static const char *const names[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT] = {
-		[BLOBS_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
-		[BLOBS_DOWNLOADS] = {"sharing.download_month_lan", "sharing.download_month"},
-	};
-
-	for (unsigned d = 0; d < BLOBS_DIRECTION_CNT; d++) {
-		for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++) {
-			struct blobs_month_view month;
-			struct blobs_limit_view limit;
-
-			blobs_month_show(api->home->content, (enum blobs_direction)d,
-					 (enum blobs_zone)z, &month);
-			blobs_limit_show(
-				api->home->content,
-				blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z),
-				&limit);
-			const struct limit_row rows[] = {
-				{names[d][z], BYTES, limit.value, month.used, NOT_KEPT, NOT_KEPT},
-			};
-
-			ROWS_ADD(limits, rows);
-		}
-	}
-}
-
-static void publisher_add(const struct limit_listing *limits, const struct publisher_config *config,
-			  const struct api *api)
-{
-	const struct limit_row rows[] = {
-		{"sharing.publish_cap", COUNT, config->share_cap,
-		 api->publisher ? shares_publisher_cnt(api->publisher) : 0, NOT_KEPT, NOT_KEPT},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
 static void dht_add(const struct limit_listing *limits, const struct dht_config *config,
 		    const struct api *api)
 {
@@ -317,7 +223,7 @@ static void tenant_add(const struct limit_listing *limits, const struct provider
 			continue;
 		row.name = varlink_format(limits->blocks, "%s: %s", view.service, row.name);
 		if (row.name)
-			rows_add(limits, &row, 1);
+			api_limit_rows_add(limits, &row, 1);
 	}
 }
 
@@ -418,64 +324,6 @@ static void worker_streams_add(const struct limit_listing *limits,
 		ROWS_ADD(limits, rows);
 }
 
-/* Home's table, which other workers report to as well. */
-static void members_add(const struct limit_listing *limits, const struct blobs *content)
-{
-	struct blobs_stats stats;
-
-	blobs_stats(content, &stats);
-	const struct limit_row rows[] = {
-		{"nodes that say what they serve", COUNT, stats.member_cap, stats.member_cnt,
-		 NOT_KEPT, (int64_t)stats.member_evicted_cnt},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
-static void sharing_add(const struct limit_listing *limits, const struct sharing_config *config,
-			const struct api *api)
-{
-	struct follows_stats follows = {0};
-	struct search_stats search = {0};
-	struct community_stats communities = {0};
-
-	if (api->communities)
-		communities_stats(api->communities, &communities);
-	if (api->follows) {
-		shares_follows_stats(api->follows, &follows);
-		search_stats(api->search, &search);
-	}
-	const struct limit_row rows[] = {
-		{"sharing.watch_cap", COUNT, config->watches.watch_cap,
-		 api->watches ? shares_watches_cnt(api->watches) : 0, NOT_KEPT, NOT_KEPT},
-		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
-		 NOT_KEPT, NOT_KEPT},
-		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,
-		 NOT_KEPT},
-		{"sharing.search_index_max", BYTES, config->search.index_len_max, search.index_len,
-		 NOT_KEPT, NOT_KEPT},
-		{"sharing.search_queries", COUNT, config->search.query_cap, search.query_cnt,
-		 NOT_KEPT, (int64_t)search.refused_cnt},
-		{"members asked for a newer roll", COUNT, communities.show_cap,
-		 communities.show_cnt, NOT_KEPT, (int64_t)communities.show_refused_cnt},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
-static void offers_add(const struct limit_listing *limits, const struct spread_config *config,
-		       const struct figures *f)
-{
-	const struct limit_row rows[] = {
-		{"offers: messages on their way to neighbours", COUNT, config->send_cap,
-		 f->offers_spread.send_cnt, NOT_KEPT, (int64_t)f->offers_spread.full_cnt},
-		{"endorsers that are trusted", COUNT, ENDORSE_TRUST_MAX,
-		 f->offers_endorse.trust_cnt, NOT_KEPT, NOT_KEPT},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
 static void store_add(const struct limit_listing *limits, const struct store_stats *store)
 {
 	const struct limit_row rows[] = {
@@ -533,7 +381,7 @@ static void workers_add(const struct limit_listing *limits, const struct api *ap
 		row.refused += (int64_t)(figures->report_lost_cnt + figures->report_refused_cnt);
 	}
 	if (cnt)
-		rows_add(limits, &row, 1);
+		api_limit_rows_add(limits, &row, 1);
 }
 
 void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit_list *out_limits)
@@ -551,20 +399,15 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	if (api->relay_web_end)
 		relay_web_end_add(limits, &f.relay_web_end);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
-	content_add(limits, &config->content, config->worker_cnt, &f.content);
-	members_add(limits, api->home->content);
+	api_limit_rows_content(limits, config, api, &f);
 	worker_streams_add(limits, &f.worker_streams);
-	months_add(limits, api);
-	publisher_add(limits, &config->sharing.publisher, api);
 	dht_add(limits, &config->mainline.dht, api);
 	programs_add(limits, api);
 	builtin_add(limits, api);
 	tenants_add(limits, api);
 	streams_add(limits, api);
 	gateway_add(limits, &config->web.gateway, api->web);
-	sharing_add(limits, &config->sharing, api);
-	if (api->offers)
-		offers_add(limits, &config->offers.spread, &f);
+	api_limit_rows_offers(limits, config, api, &f);
 	store_add(limits, &f.store);
 	bans_add(limits, api->bans);
 	control_add(limits, &f.control);

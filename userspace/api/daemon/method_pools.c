@@ -275,6 +275,27 @@ static bool read_service_relays(const struct api *api, struct fair_view *out)
 	return api->offers;
 }
 
+static bool read_relay_exchanges(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_relays_exchanges(offers_service_relays(api->offers), out);
+	return api->offers;
+}
+
+static bool read_reservations(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_reservations_fair(offers_reservations(api->offers), out);
+	return api->offers;
+}
+
+static bool read_offer_watches(const struct api *api, struct fair_view *out)
+{
+	if (api->offers)
+		offers_watches_fair(api->offers, out);
+	return api->offers;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct api *api, struct fair_view *out);
@@ -301,6 +322,9 @@ static const struct pool_row {
 	{read_offer_queries, NULL},
 	{read_endorsements, NULL},
 	{read_service_relays, NULL},
+	{read_relay_exchanges, NULL},
+	{read_reservations, NULL},
+	{read_offer_watches, caller_classes},
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},

@@ -17,6 +17,7 @@
 	(15 * NS_PER_S) /* so that proxies keep the connection, and dead ones are found */
 /* Bytes that may wait for a client before offers are left out: some of the largest. */
 #define BACKLOG_MAX (4u * GATEWAY_BACKLOG_LOW)
+_Static_assert(OFFER_WATCHES_MAX == 64, "as the texts below say");
 /* Clients of the gateway are other accounts than users of the control socket. */
 #define ACCOUNT_BIT (1ull << 63)
 
@@ -85,11 +86,16 @@ static void on_match(void *arg, const struct found_offer *offer)
 	varlink_blocks_free(&blocks);
 }
 
-static void on_ended(void *arg)
+static void on_ended(void *arg, int err)
 {
+	static const char full[] =
+		"event: ended\ndata: {\"reason\":\"all 64 places for watches were taken, "
+		"and another user had fewer\"}\n\n";
 	struct web_watching *watching = arg;
 
 	watching->watch = NULL;
+	if (err == WEFT_EFULL && !say(watching, full, sizeof(full) - 1))
+		return;
 	gateway_reply_end(watching->exchange, watching->offers->api->home->now_ns);
 	watching_end(watching);
 }
@@ -153,7 +159,8 @@ void api_http_offers_events(struct web_offers_view *view, const struct gateway_r
 	static const struct gateway_events exchange_events = {.gone = watching_gone};
 	static const struct web_offers_failure full = {
 		503, "too_many_readers",
-		"As many programs watch offers as may, or as one user may have; try again later.",
+		"All 64 places for watches are taken, and no user has more than this one. "
+		"End one of them first.",
 		NULL};
 	struct web_watching *watching;
 

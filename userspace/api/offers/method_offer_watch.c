@@ -13,6 +13,9 @@
 
 /* Bytes that may wait for a program before replies are left out; a connection takes 1 MiB. */
 #define BACKLOG_MAX ((size_t)512 * 1024)
+#define PLACES_TEXT "64"
+#define NEXT_TEXT   "end a watch of this user first; weft limits show tells how many there are"
+_Static_assert(OFFER_WATCHES_MAX == 64, "as PLACES_TEXT says");
 /* Calls from within have no user. */
 #define NO_USER UINT64_MAX
 
@@ -45,13 +48,19 @@ static void on_match(void *arg, const struct found_offer *offer)
 	watching->lost_cnt = 0;
 }
 
-static void on_ended(void *arg)
+static void on_ended(void *arg, int err)
 {
 	struct watching *watching = arg;
 
 	control_on_gone(watching->call, NULL, NULL);
-	control_fail(watching->call, WEFT_EABSENT, "schema", "it was removed",
-		     "weft schema list shows those that are known");
+	if (err == WEFT_EFULL)
+		control_fail(watching->call, err, "WatchOffers",
+			     "all " PLACES_TEXT
+			     " places for watches were taken, and another user had fewer",
+			     NEXT_TEXT);
+	else
+		control_fail(watching->call, err, "schema", "it was removed",
+			     "weft schema list shows those that are known");
 	free(watching);
 }
 
@@ -59,8 +68,10 @@ static void watch_fail(struct control_call *call, int err, const char *name,
 		       const struct schema_fault *fault)
 {
 	static const struct control_failure_row rows[] = {
-		{WEFT_EFULL, "as many callers watch offers as may, or as one user may have",
-		 "end another watch first"},
+		{WEFT_EFULL,
+		 "all " PLACES_TEXT
+		 " places for watches are taken, and no user has more than this one",
+		 NEXT_TEXT},
 		{0, NULL, "the daemon's log may tell more"},
 	};
 
