@@ -332,6 +332,8 @@ enum tcp_written tcp_output_write(struct tcp_conn *conn)
 			tcp_conn_lost(conn);
 			return TCP_WRITTEN_GONE;
 		}
+		if (conn->state == TCP_CONN_LINGER && conn->is_narrow && len > 0)
+			tcp_conn_linger(conn);
 		if (!records_take(conn, (size_t)len))
 			conn->is_blocked = true;
 	}

@@ -222,6 +222,8 @@ enum fair_class tcp_conn_class(const struct tcp_conn *conn);
  * among its records), or is gone. release forgets it; abandon is silent.
  */
 void tcp_conn_shut(struct tcp_conn *conn, const struct transport_close *close, bool is_told);
+/* tcp_conn_linger: a connection that lingers has time for its last records, from now. */
+void tcp_conn_linger(struct tcp_conn *conn);
 /* tcp_conn_finish: what is_close_wanted asks for. */
 void tcp_conn_finish(struct tcp_conn *conn);
 void tcp_conn_peer_closed(struct tcp_conn *conn, const struct tcp_frame *frame);

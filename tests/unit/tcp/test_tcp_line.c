@@ -309,6 +309,44 @@ static void test_the_last_words_of_a_closed_session_arrive(void)
 	net_close(&net);
 }
 
+/* A record and a full window wait: 45 s of the line. */
+static void test_the_last_words_arrive_behind_what_waits_for_a_slow_line(void)
+{
+	static struct line_net net;
+	struct tcp_test_conn *conn;
+
+	net_open(&net, 600, NULL);
+	conn = net_connect(&net, 50 * NS_PER_S);
+	CHECK(conn);
+	CHECK(tcp_net_open(conn, 100000) != NULL);
+	(void)net_run(&net, 20 * NS_PER_S, NULL);
+	conn->conn->ops->close(conn->conn, 77, "bye");
+	CHECK(net_run(&net, 60 * NS_PER_S, &net.ends[1].node->conns[0].is_closed));
+	CHECK_EQ(net.ends[1].node->conns[0].close.code, 77);
+	(void)net_run(&net, 20 * NS_PER_S, NULL);
+	CHECK(tcp_lines_is_idle(net.ends[0].lines, 0) && tcp_lines_is_idle(net.ends[1].lines, 0));
+	CHECK(net_connect(&net, 50 * NS_PER_S));
+	net_close(&net);
+}
+
+/* The other end hears nothing any more, and the line is free again all the same. */
+static void test_last_words_that_never_arrive_free_the_line_after_a_while(void)
+{
+	static struct line_net net;
+	struct tcp_test_conn *conn;
+
+	net_open(&net, 9600, NULL);
+	conn = net_connect(&net, 4 * NS_PER_S);
+	CHECK(conn);
+	net.is_cut = true;
+	conn->conn->ops->close(conn->conn, 77, "bye");
+	(void)net_run(&net, 30 * NS_PER_S, NULL);
+	CHECK(!tcp_lines_is_idle(net.ends[0].lines, 0));
+	(void)net_run(&net, 40 * NS_PER_S, NULL);
+	CHECK(tcp_lines_is_idle(net.ends[0].lines, 0));
+	net_close(&net);
+}
+
 int main(void)
 {
 	RUN(test_a_session_begins_within_four_seconds_at_9600_baud);
@@ -321,5 +359,7 @@ int main(void)
 	RUN(test_a_dead_line_ends_the_session_at_both_ends_and_a_new_one_begins);
 	RUN(test_a_device_that_breaks_takes_its_session_along);
 	RUN(test_the_last_words_of_a_closed_session_arrive);
+	RUN(test_the_last_words_arrive_behind_what_waits_for_a_slow_line);
+	RUN(test_last_words_that_never_arrive_free_the_line_after_a_while);
 	return check_done();
 }

@@ -115,7 +115,7 @@ bool relay_end_relay_look(struct end_relay *relay)
 		return false;
 	relay->fail_cnt = 0;
 	relay->leg = relay->path.remote;
-	if (relay->leg.transport == ADDR_TCP)
+	if (relay->leg.transport == ADDR_TCP || addr_is_line(&relay->leg))
 		relay->leg = addr_of_leg(relay->place.key, worker_of(relay));
 	if (!was_up || relay->path.received_len != had_len ||
 	    relay->path.local.family == ADDR_NONE) {

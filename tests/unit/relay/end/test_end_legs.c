@@ -40,6 +40,24 @@ static void test_a_relay_on_tcp_is_spoken_to_by_its_session(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* The address of a line is none that a datagram goes to. */
+static void test_a_relay_on_a_line_is_spoken_to_by_its_session(void)
+{
+	uint8_t key[MESH_KEY_LEN];
+	struct addr leg;
+
+	relay_end_rig_init(&rig, NULL);
+	rig.address[0] = addr_of_line(0);
+	relay_end_rig_key(0, key);
+	leg = addr_of_leg(key, 0);
+	(void)flow_open();
+	relay_end_rig_send(&rig, &rig.found, 1200, 3, 100);
+	CHECK_EQ(rig.run_cnt, 0);
+	CHECK_EQ(rig.leg_cnt, 3);
+	CHECK(addr_equal(&rig.leg, &leg));
+	relay_end_rig_fini(&rig);
+}
+
 /* QUIC without an answer, and a request that waits, would both keep the dial from trying anew. */
 static void test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone(void)
 {
@@ -179,6 +197,7 @@ static void test_bytes_of_opened_flows_are_counted(void)
 int main(void)
 {
 	RUN(test_a_relay_on_tcp_is_spoken_to_by_its_session);
+	RUN(test_a_relay_on_a_line_is_spoken_to_by_its_session);
 	RUN(test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone);
 	RUN(test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic);
 	RUN(test_a_flow_lost_with_a_session_is_back_with_its_label);
