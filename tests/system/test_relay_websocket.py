@@ -7,6 +7,7 @@ implementation (support/websocket_relay.py).
 
 nftables drop UDP in n2, and all that goes between a and b. a dials by QUIC and WebSocket alone.
 """
+import os
 import pathlib
 import subprocess
 import sys
@@ -61,7 +62,9 @@ class Independent:
         with self.log.open("a", encoding="utf-8") as out:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.netns, sys.executable, str(script), self.address, str(self.port),
-                 *self.words], stdout=out, stderr=subprocess.STDOUT)
+                 *self.words], stdout=out, stderr=subprocess.STDOUT,
+                # It is killed, so its files are the lab's.
+                env={**os.environ, "TMPDIR": str(self.lab.dir)})
         self.lab.processes.append(self.process)
         wait_for(lambda: self.text().count("ready") > ready, "the relay listens")
 

@@ -53,7 +53,14 @@ class Tls:
     """One TLS connection to addr, by way of an HTTP proxy if there is one."""
 
     def __init__(self, addr, proxy=None, alpn=("http/1.1",), receive_buffer=None):
-        log = pathlib.Path(tempfile.mkstemp(prefix="weft-keys-")[1])
+        with tempfile.NamedTemporaryFile(prefix="weft-keys-") as log:
+            self.socket = self.connected(pathlib.Path(log.name), addr, proxy, alpn, receive_buffer)
+            secrets = dict(line.split()[::2] for line in pathlib.Path(log.name).read_text().splitlines()
+                           if not line.startswith("#"))
+        self.secret = bytes.fromhex(secrets["EXPORTER_SECRET"])
+        self.hash = "sha384" if "SHA384" in self.socket.cipher()[0] else "sha256"
+
+    def connected(self, log, addr, proxy, alpn, receive_buffer):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -67,11 +74,7 @@ class Tls:
         plain.connect(proxy or addr)
         if proxy:
             self.ask_proxy(plain, addr)
-        self.socket = context.wrap_socket(plain, server_hostname="mesh.invalid")
-        secrets = dict(line.split()[::2] for line in log.read_text().splitlines() if not line.startswith("#"))
-        log.unlink()
-        self.secret = bytes.fromhex(secrets["EXPORTER_SECRET"])
-        self.hash = "sha384" if "SHA384" in self.socket.cipher()[0] else "sha256"
+        return context.wrap_socket(plain, server_hostname="mesh.invalid")
 
     @staticmethod
     def ask_proxy(plain, addr):
