@@ -29,7 +29,7 @@ def test_an_error_has_a_line_of_its_own(lab):
     for words, wanted in ((("pause", "9"), "get 9: there is no get of that number"),
                           (("resume", "1"), "get 1: no file of the collection"),
                           (("set", "1"), "get set: --priority, --only,"),
-                          (("sources", *["x"] * 46, "y"), '"y" is one argument too many')):
+                          (("sources", *["x"] * 70, "y"), '"y" is one argument too many')):
         done = a.weft("get", *words)
         check(wanted in done.stderr, f"{words}: {done.stderr}")
 
