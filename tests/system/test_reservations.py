@@ -164,6 +164,15 @@ def test_a_slot_of_a_therapist_is_reserved_refused_and_reserved_again(lab):
     wait_for(lambda: state(n3, other) == "refused", "n3 hears", timeout=ANSWER_S)
     decide(n2, "cancel", mine)
     check_eq(n2.json("offer", "show", offer)["offer"]["units_left"], 1, "the slot is free")
+    # A page after the other, the newest first.
+    page = n3.json("reservation", "list", "--limit", "1")
+    check_eq([row["reservation_id"] for row in page["reservations"]], [other], "the newest one")
+    page = n3.json("reservation", "list", "--limit", "1", "--cursor", page["cursor"])
+    check_eq([row["reservation_id"] for row in page["reservations"]], [mine], "the one before")
+    check("cursor" not in page, "there is no other")
+    for words in (("--limit", "201"), ("--cursor", "5.x")):
+        done = n3.weft("reservation", "list", *words)
+        check(done.returncode not in (OK, None), f"{words}: {done.stderr}")
 
 
 def test_a_provider_that_is_away_finds_the_reservation_when_it_is_back(lab):

@@ -85,23 +85,59 @@ static int reservation_show(struct weft_client *client,
 	return err;
 }
 
+#define PAGE_ROWS 200
+#define PAGES_MAX 64 /* more than a daemon has */
+
+/* Where a page ends, and whether one follows. */
+struct page {
+	char cursor[64];
+	bool has_more;
+};
+
+/* The rows of the page behind page->cursor, that fn wants. Returns how many, or a code. */
+static int page_tell(struct weft_client *client, const struct weft_service_reservations *which,
+		     struct page *page, const bool *is_closed, struct weft_error *error)
+{
+	struct client_caller caller = client_caller_of(client, which->timeout_ms, error);
+	const struct api_list_reservations_in in = {.has_limit = true,
+						    .limit = PAGE_ROWS,
+						    .cursor = page->has_more ? page->cursor : NULL};
+	const struct api_list_reservations_out *out =
+		api_list_reservations_call(&caller.caller, &in);
+	int err = out ? (int)out->reservations.cnt : caller.caller.err;
+
+	page->has_more = out && out->cursor && strlen(out->cursor) < sizeof(page->cursor);
+	if (page->has_more)
+		snprintf(page->cursor, sizeof(page->cursor), "%s", out->cursor);
+	for (size_t i = 0; out && !*is_closed && i < out->reservations.cnt; i++) {
+		const struct api_reservation *row = &out->reservations.rows[i];
+
+		if (!which->id || strncmp(which->id, row->reservation_id, strlen(which->id)) == 0)
+			reservation_tell(which, row);
+	}
+	varlink_caller_fini(&caller.caller);
+	return err;
+}
+
 int weft_service_reservations_each(struct weft_client *client,
 				   const struct weft_service_reservations *which,
 				   struct weft_error *error)
 {
-	struct client_caller caller = client_caller_of(client, which->timeout_ms, error);
-	const struct api_list_reservations_out *out;
-	int err;
+	const bool is_closed = false;
+	struct page page = {.has_more = false};
+	int cnt = 0, err;
 
 	if (which->id)
 		return reservation_show(client, which, error);
-	out = api_list_reservations_call(&caller.caller,
-					 &(struct api_list_reservations_in){.none = 0});
-	err = out ? (int)out->reservations.cnt : caller.caller.err;
-	for (size_t i = 0; out && i < out->reservations.cnt; i++)
-		reservation_tell(which, &out->reservations.rows[i]);
-	varlink_caller_fini(&caller.caller);
-	return err;
+	for (unsigned i = 0; i < PAGES_MAX; i++) {
+		err = page_tell(client, which, &page, &is_closed, error);
+		if (err < 0)
+			return err;
+		cnt += err;
+		if (!page.has_more)
+			break;
+	}
+	return cnt;
 }
 
 struct weft_service_reservations_watch {
@@ -143,19 +179,24 @@ static void event_tell(const struct weft_service_reservations_watch *watch, cons
 /* Events were missed. fn may close watch in the midst of it. */
 static void all_tell(struct weft_service_reservations_watch *watch)
 {
-	struct client_caller caller =
-		client_caller_of(watch->client, watch->which.timeout_ms, NULL);
-	const struct api_list_reservations_out *out = api_list_reservations_call(
-		&caller.caller, &(struct api_list_reservations_in){.none = 0});
+	/* fn may close watch, which frees it. */
+	const struct weft_service_reservations which = watch->which;
+	struct weft_client *client = watch->client;
+	struct page page = {.has_more = false};
+	char id[WEFT_SERVICE_RESERVATION_ID_CAP];
+	struct weft_service_reservations meant = which;
 	bool is_closed = false;
 
+	if (which.id) {
+		snprintf(id, sizeof(id), "%s", which.id);
+		meant.id = id;
+	}
 	watch->is_closed = &is_closed;
-	for (size_t i = 0; out && !is_closed && i < out->reservations.cnt; i++)
-		if (is_meant(watch, out->reservations.rows[i].reservation_id))
-			reservation_tell(&watch->which, &out->reservations.rows[i]);
+	for (unsigned i = 0; i < PAGES_MAX && !is_closed; i++)
+		if (page_tell(client, &meant, &page, &is_closed, NULL) < 0 || !page.has_more)
+			break;
 	if (!is_closed)
 		watch->is_closed = NULL;
-	varlink_caller_fini(&caller.caller);
 }
 
 static bool is_gap(const json_t *message)

@@ -26,8 +26,12 @@ static void answer(int fd, const json_t *call)
 	if (call_is(call, "net.weft.Node.WatchEvents"))
 		for (const char *const *event = events; *event; event++)
 			say_text(fd, *event);
+	else if (call_is(call, "net.weft.Services.ListReservations") &&
+		 !json_string_value(parameter(call, "cursor")))
+		say_text(fd, "{\"parameters\":{\"reservations\":[" ROW(
+				     "one", "asked") "],\"cursor\":\"5.one\",\"fills\":[]}}");
 	else if (call_is(call, "net.weft.Services.ListReservations"))
-		say_text(fd, "{\"parameters\":{\"reservations\":[" ROW("one", "asked") "," ROW(
+		say_text(fd, "{\"parameters\":{\"reservations\":[" ROW(
 				     "two", "refused") "],\"fills\":[]}}");
 	else if (id && strcmp(id, "gone") == 0)
 		say_text(fd, FAILS);
@@ -79,6 +83,7 @@ static void test_one_or_all_are_given(void)
 	client = client_of_fake();
 	which = of(&seen, NULL);
 	CHECK_EQ(weft_service_reservations_each(client, &which, &error), 2);
+	CHECK_EQ(strcmp(heard, "{\"cursor\":\"5.one\",\"limit\":200}"), 0);
 	which = of(&seen, "one");
 	CHECK_EQ(weft_service_reservations_each(client, &which, &error), 1);
 	CHECK_EQ(strcmp(seen.text, "one 1 two 3 one 2 "), 0);

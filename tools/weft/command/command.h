@@ -165,12 +165,12 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
 	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
 	print_limits_show, print_memory_show, print_node_status, print_offer_list,
-	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_route,
-	print_schema, print_seed_list, print_seed_set, print_service_emitted, print_service_found,
-	print_service_forgotten, print_service_reset, print_service_top, print_share_diff,
-	print_share_exported, print_share_items, print_share_new, print_share_rotated,
-	print_share_show, print_sub_show, print_why, print_xdp_mode, print_xdp_plan,
-	print_xdp_status;
+	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_reservations,
+	print_route, print_schema, print_seed_list, print_seed_set, print_service_emitted,
+	print_service_found, print_service_forgotten, print_service_reset, print_service_top,
+	print_share_diff, print_share_exported, print_share_items, print_share_new,
+	print_share_rotated, print_share_show, print_sub_show, print_why, print_xdp_mode,
+	print_xdp_plan, print_xdp_status;
 /* command_why.c: why a session is relayed; NULL: it is not. */
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */

@@ -47,6 +47,15 @@ static void print_found(const struct invocation *inv, const void *reply)
 		left_out_tell((uint64_t)out->left_out);
 }
 
+void print_reservations(const struct invocation *inv, const void *reply)
+{
+	const struct api_list_reservations_out *out = reply;
+
+	table_print(inv, TABLE_ROWS(out->reservations), api_view_reservation_list,
+		    "No reservation: weft offer reserve OFFER asks for one");
+	table_tell_more(out->cursor);
+}
+
 /* Answers come by up to four hops, within this time. */
 #define MESH_WAIT_S 2
 

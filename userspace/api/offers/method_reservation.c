@@ -4,6 +4,7 @@
  * CancelReservation.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,14 +118,37 @@ void api_show_reservation(struct api *api, struct control_call *call,
 		api_reply(call, show_reservation, .reservation = row);
 }
 
-/* The oldest first: the tables keep no order over a start. */
-static int row_compare(const void *a, const void *b)
-{
-	const struct api_reservation *row = a, *other = b;
+#define LIST_LIMIT 100
 
-	if (row->made_s != other->made_s)
-		return row->made_s < other->made_s ? -1 : 1;
-	return strcmp(row->reservation_id, other->reservation_id);
+/* A cursor is the time and the name of the last row. */
+static bool cursor_read(struct control_call *call, const char *text, struct reservation_place *out)
+{
+	char *end;
+
+	out->made_s = UINT64_MAX;
+	if (!text)
+		return true;
+	if (*text >= '0' && *text <= '9') {
+		out->made_s = strtoull(text, &end, 10);
+		if (*end == '.' && out->made_s < UINT64_MAX &&
+		    zbase32_parse(end + 1, strlen(end + 1), out->id, sizeof(out->id)) ==
+			    RESERVATION_ID_LEN)
+			return true;
+	}
+	control_fail(call, WEFT_EMALFORMED, "cursor", "it is not that of a page",
+		     "give what the page before said");
+	return false;
+}
+
+static bool limit_read(struct control_call *call, const struct api_list_reservations_in *in,
+		       unsigned *out)
+{
+	*out = in->has_limit ? (unsigned)in->limit : LIST_LIMIT;
+	if (!in->has_limit || (in->limit >= 1 && in->limit <= (int64_t)RESERVATION_PAGE_MAX))
+		return true;
+	control_fail(call, WEFT_EMALFORMED, "limit", "it is not in 1 to 200",
+		     "give a number of rows");
+	return false;
 }
 
 void api_list_reservations(struct api *api, struct control_call *call,
@@ -132,14 +156,17 @@ void api_list_reservations(struct api *api, struct control_call *call,
 {
 	struct service_offers *offers = api_offers(api, call);
 	struct listing listing = {.offers = offers, .blocks = control_blocks(call)};
+	struct reservation_page_ask ask = {.fn = on_view, .arg = &listing};
+	struct reservation_place last;
 	struct reservations_stats stats;
+	char id[RESERVATION_REF_TEXT_CAP];
+	bool has_more;
 
-	(void)in, (void)now_ns;
-	if (!offers)
+	(void)now_ns;
+	if (!offers || !limit_read(call, in, &ask.limit) ||
+	    !cursor_read(call, in->cursor, &ask.after))
 		return;
-	offers_reservations_each(offers_reservations(offers), on_view, &listing);
-	if (listing.list.cnt)
-		qsort(listing.list.rows, listing.list.cnt, sizeof(*listing.list.rows), row_compare);
+	has_more = offers_reservations_page(offers_reservations(offers), &ask, &last);
 	offers_reservations_stats(offers_reservations(offers), &stats);
 	struct api_fill fills[] = {
 		{"reservations received, and open", stats.received_cnt, RESERVATIONS_RECEIVED_MAX,
@@ -150,6 +177,10 @@ void api_list_reservations(struct api *api, struct control_call *call,
 		{"reservations made here", stats.own_cnt, RESERVATIONS_MADE_MAX, "fixed"},
 	};
 	api_reply(call, list_reservations, .reservations = listing.list,
+		  .cursor = has_more
+				    ? varlink_format(listing.blocks, "%" PRIu64 ".%s", last.made_s,
+						     zbase32_write(last.id, RESERVATION_ID_LEN, id))
+				    : NULL,
 		  .fills = {fills, sizeof(fills) / sizeof(fills[0])});
 }
 

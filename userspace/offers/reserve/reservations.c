@@ -299,6 +299,55 @@ void offers_reservations_each(const struct reservations *reservations, reservati
 	}
 }
 
+/* Below 0: place stands before row in a list. */
+static int place_compare(const struct reservation_place *place, const struct reservation *row)
+{
+	if (place->made_s != row->record.made_s)
+		return place->made_s > row->record.made_s ? -1 : 1;
+	return memcmp(place->id, row->id, sizeof(row->id));
+}
+
+static struct reservation_place place_of(const struct reservation *row)
+{
+	struct reservation_place place = {.made_s = row->record.made_s};
+
+	memcpy(place.id, row->id, sizeof(place.id));
+	return place;
+}
+
+bool offers_reservations_page(const struct reservations *reservations,
+			      const struct reservation_page_ask *ask,
+			      struct reservation_place *out_last)
+{
+	const struct reservation *page[RESERVATION_PAGE_MAX], *row = NULL;
+	bool is_first = ask->after.made_s == UINT64_MAX, has_more = false;
+	unsigned cnt = 0;
+
+	while ((row = pool_next(&reservations->rows, row))) {
+		const struct reservation_place place = place_of(row);
+		unsigned at = cnt;
+
+		if (!is_first && place_compare(&ask->after, row) >= 0)
+			continue;
+		while (at > 0 && place_compare(&place, page[at - 1]) < 0)
+			at--;
+		has_more |= cnt == ask->limit;
+		if (at == ask->limit)
+			continue;
+		cnt += cnt < ask->limit;
+		memmove(page + at + 1, page + at, (cnt - 1 - at) * sizeof(page[0]));
+		page[at] = row;
+	}
+	for (unsigned i = 0; i < cnt; i++) {
+		struct reservation_view view = reservation_view_of(page[i]);
+
+		ask->fn(ask->arg, &view);
+	}
+	if (has_more)
+		*out_last = place_of(page[cnt - 1]);
+	return has_more;
+}
+
 uint64_t offers_reservations_confirmed(const struct reservations *reservations,
 				       const struct offer_name *name)
 {

@@ -279,6 +279,25 @@ int offers_reservations_show(const struct reservations *reservations, const char
 /* offers_reservations_each, and what names one: a new one is there when it is durable. */
 void offers_reservations_each(const struct reservations *reservations, reservation_view_fn fn,
 			      void *arg);
+/*
+ * offers_reservations_page gives fn the first limit ones behind after, by the time when they were made,
+ * the newest first. after: made_s UINT64_MAX: from the start. Returns whether there are more; then
+ * *out_last is the last one that was given.
+ */
+#define RESERVATION_PAGE_MAX 200u
+struct reservation_place {
+	uint64_t made_s;
+	uint8_t id[RESERVATION_ID_LEN];
+};
+struct reservation_page_ask {
+	struct reservation_place after;
+	unsigned limit; /* 1 to RESERVATION_PAGE_MAX */
+	reservation_view_fn fn;
+	void *arg;
+};
+bool offers_reservations_page(const struct reservations *reservations,
+			      const struct reservation_page_ask *ask,
+			      struct reservation_place *out_last);
 /* offers_reservations_confirmed: units of an offer of this node that are confirmed. */
 uint64_t offers_reservations_confirmed(const struct reservations *reservations,
 				       const struct offer_name *name);
