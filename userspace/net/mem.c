@@ -31,7 +31,6 @@
 /* In one place at a time: free list, outbox, flight, inbox, lent. */
 struct mem_slot {
 	uint64_t arrive_ns;
-	uint64_t flight_seq;
 	struct addr from;
 	struct addr to;
 	uint32_t next;
@@ -39,6 +38,12 @@ struct mem_slot {
 	uint16_t len;
 	uint8_t ecn;
 	uint8_t data[MEM_DGRAM_LEN_MAX];
+};
+
+/* A slot in flight. Slots are as far apart as datagrams are long, so the heap does not look at them. */
+struct mem_flight {
+	uint64_t arrive_ns, seq;
+	uint32_t slot;
 };
 
 struct mem_list {
@@ -68,7 +73,7 @@ struct mem_net {
 	struct mem_link link;
 	struct mem_node *nodes;
 	struct mem_slot *slots;
-	uint32_t *flight; /* binary heap of slots by arrival */
+	struct mem_flight *flight; /* binary heap by arrival */
 	uint32_t node_cap, slot_cap, flight_cnt;
 	struct mem_list idle;
 	uint32_t fresh_idx; /* slots from here on were never used */
@@ -127,30 +132,27 @@ static void list_release(struct mem_net *net, struct mem_list *list)
 		slot_release(net, slot);
 }
 
-static bool flight_before(const struct mem_net *net, uint32_t a, uint32_t b)
+static bool flight_before(const struct mem_flight *a, const struct mem_flight *b)
 {
-	const struct mem_slot *x = &net->slots[a], *y = &net->slots[b];
-
-	return x->arrive_ns != y->arrive_ns ? x->arrive_ns < y->arrive_ns
-					    : x->flight_seq < y->flight_seq;
+	return a->arrive_ns != b->arrive_ns ? a->arrive_ns < b->arrive_ns : a->seq < b->seq;
 }
 
 static void flight_push(struct mem_net *net, uint32_t slot)
 {
+	const struct mem_flight new = {net->slots[slot].arrive_ns, net->flight_seq++, slot};
 	uint32_t at = net->flight_cnt++;
 
-	net->slots[slot].flight_seq = net->flight_seq++;
-	while (at > 0 && flight_before(net, slot, net->flight[(at - 1) / 2])) {
+	while (at > 0 && flight_before(&new, &net->flight[(at - 1) / 2])) {
 		net->flight[at] = net->flight[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
-	net->flight[at] = slot;
+	net->flight[at] = new;
 }
 
 static uint32_t flight_pop(struct mem_net *net)
 {
-	uint32_t first = net->flight[0];
-	uint32_t last = net->flight[--net->flight_cnt];
+	uint32_t first = net->flight[0].slot;
+	struct mem_flight last = net->flight[--net->flight_cnt];
 	uint32_t at = 0;
 
 	for (;;) {
@@ -159,9 +161,9 @@ static uint32_t flight_pop(struct mem_net *net)
 		if (child >= net->flight_cnt)
 			break;
 		if (child + 1 < net->flight_cnt &&
-		    flight_before(net, net->flight[child + 1], net->flight[child]))
+		    flight_before(&net->flight[child + 1], &net->flight[child]))
 			child++;
-		if (!flight_before(net, net->flight[child], last))
+		if (!flight_before(&net->flight[child], &last))
 			break;
 		net->flight[at] = net->flight[child];
 		at = child;
@@ -583,13 +585,13 @@ void net_mem_net_advance(struct mem_net *net, uint64_t now_ns)
 {
 	weft_assert(now_ns >= net->now_ns);
 	net->now_ns = now_ns;
-	while (net->flight_cnt && net->slots[net->flight[0]].arrive_ns <= now_ns)
+	while (net->flight_cnt && net->flight[0].arrive_ns <= now_ns)
 		net_deliver(net, flight_pop(net));
 }
 
 uint64_t net_mem_net_next_ns(const struct mem_net *net)
 {
-	return net->flight_cnt ? net->slots[net->flight[0]].arrive_ns : UINT64_MAX;
+	return net->flight_cnt ? net->flight[0].arrive_ns : UINT64_MAX;
 }
 
 uint64_t net_mem_net_trace_hash(const struct mem_net *net)
