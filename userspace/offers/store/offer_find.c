@@ -54,12 +54,21 @@ static bool key_is_within(const struct schema_condition *condition, uint64_t key
 	return false;
 }
 
+static bool has_one_key(const struct schema_condition *condition)
+{
+	return condition->range_cnt == 1 && condition->ranges[0].first == condition->ranges[0].last;
+}
+
 static bool row_meets_one(struct find_run *run, struct offer_index_row *row,
 			  const struct schema_condition *condition)
 {
-	struct offer_key_walk walk = offers_key_walk(run->index, row, condition->column);
+	struct offer_key_walk walk;
 	uint64_t key;
 
+	if (row->cnts[condition->column] > 1 && has_one_key(condition) &&
+	    !(row->mask & offers_key_bit(condition->column, condition->ranges[0].first)))
+		return false;
+	walk = offers_key_walk(run->index, row, condition->column);
 	while (offers_key_next(&walk, &key))
 		if (key_is_within(condition, key))
 			return true;
@@ -125,11 +134,6 @@ static struct offer_candidate heap_take(struct find_run *run)
 	run->heap[0] = run->heap[--run->heap_cnt];
 	heap_sink(run->heap, run->heap_cnt, 0);
 	return first;
-}
-
-static bool has_one_key(const struct schema_condition *condition)
-{
-	return condition->range_cnt == 1 && condition->ranges[0].first == condition->ranges[0].last;
 }
 
 static void merge_begin(struct find_run *run)

@@ -251,8 +251,11 @@ static void row_take_keys(struct offer_index *index, struct offer_index_row *row
 {
 	union offer_cell *cells = offers_index_cells(index, row);
 
+	row->mask = 0;
 	for (unsigned i = 0; i < index->column_cnt; i++) {
 		row->cnts[i] = keys->cnts[i];
+		for (unsigned k = 0; keys->cnts[i] > 1 && k < keys->cnts[i]; k++)
+			row->mask |= offers_key_bit(i, keys->keys[i][k]);
 		if (keys->cnts[i] > 1)
 			cells[i].first = blocks_make(index, keys->keys[i], keys->cnts[i]);
 		else if (keys->cnts[i] == 1)

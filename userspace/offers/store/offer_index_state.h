@@ -29,7 +29,7 @@ struct offer_room {
 struct offer_index_row {
 	uint64_t order; /* 0: the row is free */
 	uint32_t ref;	/* of a free one: the next free one */
-	uint32_t unused;
+	uint32_t mask;	/* bits of the keys of columns that have several: offers_key_bit */
 	uint8_t cnts[];
 };
 
@@ -67,6 +67,12 @@ static inline union offer_cell *offers_index_cells(const struct offer_index *ind
 						   struct offer_index_row *row)
 {
 	return (union offer_cell *)(void *)((uint8_t *)row + index->cells_off);
+}
+
+/* Keys that are not in a row mostly have a bit that its mask has not: their blocks are not looked at. */
+static inline uint32_t offers_key_bit(unsigned column, uint64_t key)
+{
+	return 1u << (((key + column) * 0x9e3779b97f4a7c15ull) >> 59);
 }
 
 /* A walk over the keys of a row in a column. */
