@@ -9,48 +9,32 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/timer.h"
 #include "offers/message/service_query.h"
-#include "offers/spread/offer_spread.h"
 #include "support/check.h"
-#include "support/mesh_lab.h"
-#include "support/seed.h"
+#include "support/spread_net.h"
 
-#define NODES_USUAL  200u
-#define NODES_MAX    2000u
-#define DIALS	     4u /* sessions that each node begins, so it has about twice as many */
-#define QUERIES	     100u
-#define ANNOUNCES    50u
-#define NEAR_HOPS    3u
-#define NEAR_PERCENT (place_cnt <= NODES_USUAL ? 99u : 90u) /* of near nodes answer, or keep */
-#define WITHIN_NS    (2 * NS_PER_S)
-#define FAR_AWAY     255u
-#define SERVICE	     2u
+#define DIALS	  4u /* sessions that each node begins, so it has about twice as many */
+#define QUERIES	  100u
+#define ANNOUNCES 50u
+#define NEAR_HOPS 3u
+#define NEAR_PERCENT                                                                               \
+	(net.cnt <= SPREAD_NET_NODES_USUAL ? 99u : 90u) /* of near nodes answer, or keep */
+#define WITHIN_NS (2 * NS_PER_S)
+#define SERVICE	  2u
 
 struct place {
-	struct mesh *node;
-	struct offer_spread *spread;
-	struct timer_wheel timers;
-	unsigned neighbours[64], neighbour_cnt;
+	struct spread_place at; /* first */
 	unsigned asked_cnt, heard_cnt, kept_cnt;
-	uint8_t hops; /* from the one that asks */
-	bool is_met;  /* it answered the query, or keeps the announce */
+	bool is_met; /* it answered the query, or keeps the announce */
 };
 
-static const struct mem_link link = {
-	.delay_ns = 20 * NS_PER_MS, .jitter_ns = 80 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
-static struct mesh_lab lab;
-static struct random dice;
-static struct place *places;
-static unsigned place_cnt;
-static struct spread_config config;
+static struct spread_net net;
 static unsigned answered_cnt;
 static uint64_t asked_ns, slowest_ns;
 
-static uint64_t on_wall_s(void *ctx)
+static struct place *place_of(unsigned number)
 {
-	(void)ctx;
-	return mesh_lab_wall_s(&lab);
+	return (struct place *)(void *)spread_net_place(&net, number);
 }
 
 static void message_make(struct writer *w, struct service_message message, const void *payload,
@@ -60,7 +44,7 @@ static void message_make(struct writer *w, struct service_message message, const
 	message.version = 1;
 	message.hop_max = 4;
 	message.ttl_hours = 72;
-	message.timestamp_s = mesh_lab_wall_s(&lab);
+	message.timestamp_s = mesh_lab_wall_s(&net.lab);
 	message.payload = payload;
 	message.payload_len = len;
 	offers_message_write(w, &message);
@@ -88,7 +72,7 @@ static void on_answer(void *ctx, const struct spread_message *query, const uint8
 	struct writer p = writer_of(payload, sizeof(payload));
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct place *place = ctx;
-	const uint32_t number = (uint32_t)(place - places);
+	const uint32_t number = spread_net_number(&net, place);
 
 	place->asked_cnt++;
 	offers_response_init(&response, token);
@@ -96,7 +80,8 @@ static void on_answer(void *ctx, const struct spread_message *query, const uint8
 	offers_response_write(&p, &response);
 	message_make(&w, (struct service_message){.type = SERVICE_MESSAGE_RESPONSE}, payload,
 		     writer_len(&p));
-	(void)offers_spread_respond(place->spread, token, bytes, writer_len(&w), query->now_ns);
+	(void)offers_spread_respond(place->at.node.spread, token, bytes, writer_len(&w),
+				    query->now_ns);
 }
 
 static void on_hear(void *ctx, const struct spread_message *message,
@@ -110,134 +95,20 @@ static void on_hear(void *ctx, const struct spread_message *message,
 	if (response->endorsement_cnt != 1 || response->endorsements[0].len != sizeof(number))
 		abort();
 	memcpy(&number, response->endorsements[0].bytes, sizeof(number));
-	if (number >= place_cnt || places[number].is_met || lab.now_ns > asked_ns + WITHIN_NS)
+	if (number >= net.cnt || place_of(number)->is_met || net.lab.now_ns > asked_ns + WITHIN_NS)
 		return;
-	places[number].is_met = true;
+	place_of(number)->is_met = true;
 	answered_cnt++;
-	if (lab.now_ns - asked_ns > slowest_ns)
-		slowest_ns = lab.now_ns - asked_ns;
-}
-
-static void on_turn(void *ctx, uint64_t now_ns)
-{
-	timer_wheel_expire(&((struct place *)ctx)->timers, now_ns);
-}
-
-static uint64_t on_next_ns(void *ctx)
-{
-	return timer_wheel_next_ns(&((struct place *)ctx)->timers);
-}
-
-static void place_add(void)
-{
-	struct place *place = &places[place_cnt++];
-	struct spread_params params = {
-		.config = config,
-		.handler = {.keep = on_keep, .answer = on_answer, .hear = on_hear, .ctx = place},
-		.neighbours = &mesh_lab_neighbours,
-		.timers = &place->timers,
-		.random = &dice,
-		.wall_s = on_wall_s,
-	};
-
-	place->node = mesh_lab_add(&lab);
-	mesh_lab_up(place->node);
-	place->node->caps = MESH_CAP_SERVICE_RELAY;
-	timer_wheel_init(&place->timers, lab.now_ns);
-	params.mesh = mesh_lab_seam_of(place->node);
-	if (offers_spread_new(&params, &place->spread) < 0)
-		abort();
-	place->node->expire = on_turn;
-	place->node->next_ns = on_next_ns;
-	place->node->ctx = place;
-}
-
-/* --- the network --- */
-
-static struct mesh_lab_ask asked;
-
-/* A session between two; both are then neighbours. */
-static void meet(unsigned from, unsigned to)
-{
-	static const uint8_t nothing[1];
-	struct place *a = &places[from], *b = &places[to];
-
-	for (unsigned i = 0; i < a->neighbour_cnt; i++)
-		if (a->neighbours[i] == to)
-			return;
-	if (from == to || a->neighbour_cnt == 64 || b->neighbour_cnt == 64)
-		return;
-	do
-		mesh_lab_ask(a->node, b->node, MESH_SERVICE_MESSAGE, nothing, sizeof(nothing),
-			     &asked);
-	while (asked.reply.err != WEFT_EMALFORMED);
-	a->neighbours[a->neighbour_cnt++] = to;
-	b->neighbours[b->neighbour_cnt++] = from;
+	if (net.lab.now_ns - asked_ns > slowest_ns)
+		slowest_ns = net.lab.now_ns - asked_ns;
 }
 
 static void network_begin(void)
 {
-	const char *cnt = getenv("SPREAD_NODES");
-	unsigned wanted = cnt ? (unsigned)strtoul(cnt, NULL, 10) : NODES_USUAL;
-
-	if (wanted < 10 || wanted > NODES_MAX)
-		abort();
-	random_init_seeded(&dice, seed_of_run(3));
-	mesh_lab_init(&lab, seed_of_run(3), wanted, &link);
-	lab.idle_ns = 1000000 * NS_PER_S;
-	offers_spread_config_defaults(&config);
-	config.announces_per_min = config.queries_per_min = config.relayed_per_min = 1000000;
-	places = calloc(wanted, sizeof(*places));
-	place_cnt = 0;
-	while (place_cnt < wanted)
-		place_add();
-	for (unsigned i = 0; i < wanted; i++)
-		for (unsigned dial = 0; dial < DIALS; dial++)
-			meet(i, (unsigned)random_below(&lab.dice, wanted));
-}
-
-static void network_end(void)
-{
-	for (unsigned i = 0; i < place_cnt; i++)
-		offers_spread_free(places[i].spread);
-	mesh_lab_fini(&lab);
-	free(places);
-}
-
-/* The hops of all nodes from one, by the shortest way. */
-static void hops_count(unsigned from)
-{
-	static unsigned queue[NODES_MAX];
-	unsigned head = 0, tail = 0;
-
-	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].hops = FAR_AWAY;
-	places[from].hops = 0;
-	queue[tail++] = from;
-	while (head < tail) {
-		const struct place *place = &places[queue[head++]];
-
-		for (unsigned i = 0; i < place->neighbour_cnt; i++) {
-			struct place *next = &places[place->neighbours[i]];
-
-			if (next->hops != FAR_AWAY)
-				continue;
-			next->hops = (uint8_t)(place->hops + 1);
-			queue[tail++] = place->neighbours[i];
-		}
-	}
-}
-
-static uint64_t sent_cnt(void)
-{
-	struct spread_stats stats;
-	uint64_t cnt = 0;
-
-	for (unsigned i = 0; i < place_cnt; i++) {
-		offers_spread_stats(places[i].spread, &stats);
-		cnt += stats.sent_cnt + stats.unsent_cnt;
-	}
-	return cnt;
+	net.handler =
+		(struct spread_handler){.keep = on_keep, .answer = on_answer, .hear = on_hear};
+	net.place_len = sizeof(struct place);
+	spread_net_begin(&net, &(struct spread_net_params){.dials = DIALS});
 }
 
 /* How many of the nodes near a query or an announce it met, and how many of all. */
@@ -247,12 +118,12 @@ struct tally {
 
 static void tally_add(struct tally *tally, unsigned from)
 {
-	for (unsigned i = 0; i < place_cnt; i++) {
-		bool is_near = i != from && places[i].hops <= NEAR_HOPS;
+	for (unsigned i = 0; i < net.cnt; i++) {
+		bool is_near = i != from && place_of(i)->at.hops <= NEAR_HOPS;
 
 		tally->near_cnt += is_near;
-		tally->near_met_cnt += is_near && places[i].is_met;
-		tally->met_cnt += i != from && places[i].is_met;
+		tally->near_met_cnt += is_near && place_of(i)->is_met;
+		tally->met_cnt += i != from && place_of(i)->is_met;
 	}
 }
 
@@ -271,21 +142,22 @@ static void ask(unsigned from)
 	struct writer p = writer_of(payload, sizeof(payload));
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	random_fill(&lab.dice, token, sizeof(token));
+	random_fill(&net.lab.dice, token, sizeof(token));
 	query.token = token;
 	query.parts[0] = (struct service_query_part){
 		.service = SERVICE, .filters = no_filter, .filters_len = sizeof(no_filter)};
 	offers_query_write(&p, SERVICE, &query);
 	message_make(&w, (struct service_message){.type = SERVICE_MESSAGE_QUERY}, payload,
 		     writer_len(&p));
-	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].is_met = false;
-	asked_ns = lab.now_ns;
-	if (offers_spread_query(places[from].spread, bytes, writer_len(&w), lab.now_ns) < 1)
+	for (unsigned i = 0; i < net.cnt; i++)
+		place_of(i)->is_met = false;
+	asked_ns = net.lab.now_ns;
+	if (offers_spread_query(place_of(from)->at.node.spread, bytes, writer_len(&w),
+				net.lab.now_ns) < 1)
 		abort();
-	places[from].node->due_ns = 0; /* it did something outside of its turn */
-	(void)mesh_lab_run(&lab, WITHIN_NS + 10 * NS_PER_MS, NULL, NULL);
-	offers_spread_query_end(places[from].spread, token);
+	spread_net_wake(&place_of(from)->at); /* it did something outside of its turn */
+	(void)mesh_lab_run(&net.lab, WITHIN_NS + 10 * NS_PER_MS, NULL, NULL);
+	offers_spread_query_end(place_of(from)->at.node.spread, token);
 }
 
 static void test_near_nodes_answer_a_query_in_two_seconds(void)
@@ -294,22 +166,22 @@ static void test_near_nodes_answer_a_query_in_two_seconds(void)
 	uint64_t before_cnt;
 
 	network_begin();
-	before_cnt = sent_cnt();
+	before_cnt = spread_net_traffic(&net).cnt;
 	for (unsigned n = 0; n < QUERIES; n++) {
-		unsigned from = (unsigned)random_below(&lab.dice, place_cnt);
+		unsigned from = spread_net_any(&net);
 
-		hops_count(from);
+		spread_net_hops(&net, from);
 		ask(from);
 		tally_add(&tally, from);
 	}
 	printf("# %u nodes, %u queries: %.2f %% of the nodes within %u hops answered, %.1f %% of "
 	       "all; the slowest answer took %llu ms; %.0f messages a query, answers among them\n",
-	       place_cnt, QUERIES, tally_near(&tally), NEAR_HOPS,
-	       100.0 * (double)tally.met_cnt / (double)(QUERIES * (place_cnt - 1)),
+	       net.cnt, QUERIES, tally_near(&tally), NEAR_HOPS,
+	       100.0 * (double)tally.met_cnt / (double)(QUERIES * (net.cnt - 1)),
 	       (unsigned long long)(slowest_ns / NS_PER_MS),
-	       (double)(sent_cnt() - before_cnt) / QUERIES);
+	       (double)(spread_net_traffic(&net).cnt - before_cnt) / QUERIES);
 	CHECK(tally.near_met_cnt * 100 >= tally.near_cnt * NEAR_PERCENT);
-	network_end();
+	spread_net_end(&net);
 }
 
 /* --- announces --- */
@@ -321,9 +193,9 @@ static void test_an_announce_reaches_near_nodes_and_each_keeps_it_once(void)
 	uint64_t before_cnt;
 
 	network_begin();
-	before_cnt = sent_cnt();
+	before_cnt = spread_net_traffic(&net).cnt;
 	for (unsigned n = 0; n < ANNOUNCES; n++) {
-		unsigned from = (unsigned)random_below(&lab.dice, place_cnt);
+		unsigned from = spread_net_any(&net);
 		uint8_t bytes[256];
 		struct writer w = writer_of(bytes, sizeof(bytes));
 
@@ -332,22 +204,22 @@ static void test_an_announce_reaches_near_nodes_and_each_keeps_it_once(void)
 						      .provider = address,
 						      .signature = signature},
 			     &n, sizeof(n));
-		hops_count(from);
-		for (unsigned i = 0; i < place_cnt; i++)
-			places[i].is_met = i == from;
-		(void)offers_spread_announce(places[from].spread, bytes, writer_len(&w),
-					     lab.now_ns);
-		places[from].node->due_ns = 0;
-		(void)mesh_lab_run(&lab, WITHIN_NS, NULL, NULL);
+		spread_net_hops(&net, from);
+		for (unsigned i = 0; i < net.cnt; i++)
+			place_of(i)->is_met = i == from;
+		(void)offers_spread_announce(place_of(from)->at.node.spread, bytes, writer_len(&w),
+					     net.lab.now_ns);
+		spread_net_wake(&place_of(from)->at);
+		(void)mesh_lab_run(&net.lab, WITHIN_NS, NULL, NULL);
 		tally_add(&tally, from);
 	}
 	printf("# %u nodes, %u announces: %.2f %% of the nodes within %u hops keep them, %.1f %% "
 	       "of all; %.0f messages an announce\n",
-	       place_cnt, ANNOUNCES, tally_near(&tally), NEAR_HOPS,
-	       100.0 * (double)tally.met_cnt / (double)(ANNOUNCES * (place_cnt - 1)),
-	       (double)(sent_cnt() - before_cnt) / ANNOUNCES);
+	       net.cnt, ANNOUNCES, tally_near(&tally), NEAR_HOPS,
+	       100.0 * (double)tally.met_cnt / (double)(ANNOUNCES * (net.cnt - 1)),
+	       (double)(spread_net_traffic(&net).cnt - before_cnt) / ANNOUNCES);
 	CHECK(tally.near_met_cnt * 100 >= tally.near_cnt * NEAR_PERCENT);
-	network_end();
+	spread_net_end(&net);
 }
 
 int main(void)

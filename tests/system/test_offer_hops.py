@@ -8,15 +8,18 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from fabric import connect
-from lab import OK, check_eq, run, wait_for
+from lab import OK, check, check_eq, run, wait_for
 
 FLAT = ["room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01", "postcode=10115"]
+NOT_FOUND = 4
 # No node looks for others by itself.
 CONFIG = "[dht]\nenabled = no\n[overlay]\nserve = off\n"
 
 
-def start(lab, cnt):
-    return [lab.daemon(f"n{number}", netns=netns, listen=["0.0.0.0:7000"], config=CONFIG).start()
+def start(lab, cnt, first=""):
+    """cnt daemons; the first has the sections of first, too."""
+    return [lab.daemon(f"n{number}", netns=netns, listen=["0.0.0.0:7000"],
+                       config=CONFIG + (first if number == 1 else "")).start()
             for number, netns in enumerate(lab.bridge(cnt), 1)]
 
 
@@ -28,6 +31,12 @@ def publish(daemon):
 
 def has(daemon, offer):
     return daemon.weft("offer", "show", offer).returncode == OK
+
+
+def find(daemon, *more):
+    done = daemon.weft("--json", "offer", "find", "housing", "max_rent=1000", "--limit", "100", *more)
+    check(done.returncode in (OK, NOT_FOUND), done.stderr)
+    return json.loads(done.stdout)["offers"]
 
 
 def kept(daemon):
@@ -54,6 +63,24 @@ def test_in_a_line_of_ten_an_offer_goes_four_hops(lab):
     wait_for(lambda: has(nodes[4], offer), "at the fifth", timeout=5)
     time.sleep(1)
     check_eq([has(node, offer) for node in nodes], [True] * 5 + [False] * 5, "four hops")
+
+
+def test_a_query_brings_what_no_announce_does(lab):
+    """The provider's offers go one hop. The third node of the line asks the second one."""
+    n1, n2, n3 = start(lab, 3, first="[offers]\nhops_max = 1\n")
+    connect(n1, n2)
+    connect(n2, n3)
+    # A neighbour takes ten announces of a provider in a minute, and asks for the others.
+    offers = [publish(n1) for _ in range(30)]
+    wait_for(lambda: len(find(n2)) == 30, "all at the second", timeout=20)
+    time.sleep(1.5)
+    check_eq(len(find(n3)), 0, "none at the third")
+    found = find(n3, "--mesh")
+    check_eq({offer["offer_id"] for offer in found}, set(offers), "all of them")
+    check(not any(offer["own"] for offer in found), "whose they are")
+    check_eq(len(find(n3)), 30, "kept")
+    done = n3.weft("offer", "find", "housing", "max_rent=1", "--mesh")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -97,6 +97,7 @@ static enum spread_verdict word_keep(struct service_offers *offers,
 		.msg = parsed,
 		.terms = &terms,
 		.source = &path.remote,
+		.hop_cnt = parsed->hop_cnt,
 		.now_s = params->wall_s(params->ctx),
 		.now_ns = message->now_ns,
 	};
@@ -367,8 +368,10 @@ static void entry_keep(struct service_offers *offers, const struct spread_messag
 					     .now_ns = response->now_ns};
 	const char *why;
 
-	if (offers_message_parse(bytes, len, &message) == 0)
-		(void)word_keep(offers, &entry, &why);
+	if (offers_message_parse(bytes, len, &message) < 0)
+		return;
+	message.hop_cnt = OFFER_HOPS_NONE;
+	(void)word_keep(offers, &entry, &why);
 }
 
 void offers_hear(void *ctx, const struct spread_message *message,

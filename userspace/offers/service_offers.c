@@ -79,6 +79,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 			    .rate = offers_rate,
 			    .reserve = offers_reserve_heard,
 			    .strand = offers_strand,
+			    .stock = &offers_stock,
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
@@ -150,6 +151,7 @@ void offers_session_up(struct service_offers *offers, const uint8_t key[static M
 		return;
 	offers_spread_meet(offers->spread, key, now_ns);
 	offers_relays_session_up(offers->relays, key, now_ns);
+	offers_spread_tell(offers->spread, key, now_ns);
 	offers_say_again(offers, key, now_ns);
 	offers_endorsements_say_again(offers, key, now_ns);
 	offers_reservations_session_up(offers->reservations, key, now_ns);

@@ -155,6 +155,9 @@ void offers_answer(void *ctx, const struct spread_message *query, const uint8_t 
 void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);
 
+/* offers_exchanged.c: likewise. */
+extern const struct spread_stock offers_stock;
+
 /* offers_reserved.c: likewise. offers_units_left: units of an own offer that are not confirmed. */
 uint32_t offers_units_left(const struct service_offers *offers, uint32_t service,
 			   const uint8_t *offer_id, uint32_t units);

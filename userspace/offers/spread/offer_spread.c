@@ -84,6 +84,7 @@ static int spread_lay_out(struct offer_spread *spread, struct random *random)
 	    (err = map_init(&spread->by_peer, arena, MESH_KEY_LEN, config->send_cap, secret)) < 0 ||
 	    (err = routes_lay_out(spread, secret)) < 0 ||
 	    (err = offers_spread_waits_init(spread, secret)) < 0 ||
+	    (err = offers_spread_exchange_init(spread, secret)) < 0 ||
 	    (err = offers_spread_rates_init(spread, secret)) < 0)
 		return err;
 	arena_fit(arena);
@@ -121,6 +122,9 @@ int offers_spread_new(const struct spread_params *params, struct offer_spread **
 					       offers_spread_handle_endorsement, spread);
 	if (err == 0)
 		err = offers_spread_keep_load(spread);
+	if (err == 0 && params->handler.stock)
+		err = params->mesh.ops->handle(params->mesh.mesh, MESH_OFFERS_KEPT,
+					       offers_spread_handle_kept, spread);
 	if (err < 0) {
 		offers_spread_free(spread);
 		return err;
@@ -133,6 +137,7 @@ void offers_spread_free(struct offer_spread *spread)
 {
 	if (!spread)
 		return;
+	offers_spread_exchange_stop(spread);
 	offers_spread_out_stop(spread);
 	offers_spread_waits_stop(spread);
 	offers_spread_keep_stop(spread);
@@ -146,6 +151,7 @@ unsigned offers_spread_announce(struct offer_spread *spread, const uint8_t *byte
 	const struct spread_flood flood = {
 		.bytes = bytes, .len = len, .hop_cnt = bytes[SERVICE_MESSAGE_HOP_AT]};
 
+	offers_spread_changed(spread, now_ns);
 	return offers_spread_forward(spread, &flood, now_ns);
 }
 

@@ -10,6 +10,7 @@
 #include "base/figure.h"
 #include "mesh/seam.h"
 #include "mesh/seam_neighbours.h"
+#include "offers/message/stock_message.h"
 #include "offers/message/service_message.h"
 
 struct random;
@@ -30,6 +31,7 @@ struct timer_wheel;
  *	spread_route.c	ways to providers, by which Reserves and Cancels go
  *	spread_wait.c	those that wait for a way
  *	spread_keep.c	both of these on the disk
+ *	spread_exchange.c	what neighbours lack of what this node keeps (message 313)
  *
  * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
  * its token is new. A response goes back along the way that its query came, from node to node, so
@@ -37,6 +39,10 @@ struct timer_wheel;
  * that brought the provider's announce, and so on, to the provider. Where no session leads on, the
  * handler keeps it for the provider, or it is lost. What is kept goes on when a way appears: with an
  * announce, or a session. Ways and what waits for one outlive a restart.
+ *
+ * A flood of eight neighbours a node leaves some out, and a node that was away missed it. So service
+ * relays say to each other what they keep, and send what the other lacks. It goes as far as it would
+ * have gone in the flood, and no farther.
  *
  * Tables, and what fills them:
  *
@@ -47,6 +53,8 @@ struct timer_wheel;
  *	waits	SPREAD_WAITS_MAX, SPREAD_WAIT_LIFE_S: what is kept for providers, likewise
  *	rates	by neighbour and service, and (Reserves) by provider and by network; the one counted
  *		longest ago goes
+ *	told	SPREAD_TOLD_CAP neighbours, by fair shares of networks and keys; one that lost its row
+ *		hears of all that is kept again
  *
  * Home worker; nothing blocks. The handler is never called inside the calls of its owner.
  */
@@ -67,6 +75,11 @@ struct offer_spread;
 #define SPREAD_WAIT_LIFE_S   (24u * 3600)
 /* Reserves of one provider from a relay, as so many sessions of consumers; and from a network likewise. */
 #define SPREAD_RELAY_RESERVES 10u
+/* Neighbours hear so long after a change what is kept here: changes of a second go together. */
+#define SPREAD_TELL_NS	     1000000000ull
+#define SPREAD_TOLD_CAP	     1024u
+#define SPREAD_TOLD_PER_MIN  600u	     /* messages 313 of one neighbour */
+#define SPREAD_TELL_AGAIN_NS 600000000000ull /* a neighbour that comes back hears all again */
 
 struct spread_config {
 	uint32_t hops_max;  /* a message goes this far at most, 1 to 255 */
@@ -106,6 +119,39 @@ struct spread_endorsement {
 	uint64_t now_ns;
 };
 
+/* How far a neighbour has heard what this node keeps; what it means is the stock's matter. */
+struct spread_cursor {
+	uint64_t change;
+	uint32_t place;
+};
+enum spread_listing {
+	SPREAD_LISTED,
+	SPREAD_LISTED_PART, /* nothing so far; there may be more */
+	SPREAD_LISTED_ALL,
+};
+
+/*
+ * What this node keeps, for neighbours that lack it.
+ *
+ * next: the offer behind io_cursor that peer may lack and that may go on to it. A zeroed cursor is
+ *     before all of them.
+ * lacks: SPREAD_NEW, this node wants it; SPREAD_KNOWN, it does not; SPREAD_REFUSED: it has no room.
+ * give: the messages of an offer go to peer, by offers_spread_give.
+ * ref: of the offer that message is a word on; false: it is malformed.
+ * passed: peer has what was kept last: it brought it, or gets it now.
+ */
+struct spread_stock {
+	enum spread_listing (*next)(void *ctx, const uint8_t *peer, struct spread_cursor *io_cursor,
+				    struct stock_entry *out_entry);
+	enum spread_verdict (*lacks)(void *ctx, const uint8_t *peer,
+				     const struct stock_entry *entry);
+	void (*give)(void *ctx, const uint8_t *peer, const uint8_t ref[static STOCK_REF_LEN],
+		     uint64_t now_ns);
+	bool (*ref)(void *ctx, const struct service_message *message,
+		    uint8_t out_ref[static STOCK_REF_LEN]);
+	void (*passed)(void *ctx, const uint8_t *peer);
+};
+
 /* Where messages of a service go first. Within a rank each neighbour is as likely as another. */
 enum spread_rank {
 	SPREAD_RANK_NEVER,
@@ -130,6 +176,7 @@ enum spread_rank {
  * reserve: a Reserve, or a Cancel of its consumer, for this node as the provider; what is sealed was
  *     not looked at. NULL: this node has no offers.
  * strand: one for another provider, to which no session leads. NULL, or SPREAD_REFUSED: it is lost.
+ * stock: NULL: nothing is said to neighbours of what is kept, and nothing is asked of them.
  */
 struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
@@ -146,6 +193,7 @@ struct spread_handler {
 				       const char **out_why);
 	enum spread_verdict (*strand)(void *ctx, const struct spread_message *message,
 				      const char **out_why);
+	const struct spread_stock *stock;
 	void *ctx;
 };
 
@@ -218,6 +266,21 @@ const uint8_t *offers_spread_next(struct offer_spread *spread, const uint8_t *ad
 				  const uint8_t *except);
 void offers_spread_meet(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
 			uint64_t now_ns);
+
+/*
+ * spread_changed: there is something new in the stock. spread_tell: a neighbour is there. spread_give
+ * sends one a message that it lacks, with a hop count, whatever its rank.
+ */
+void offers_spread_changed(struct offer_spread *spread, uint64_t now_ns);
+void offers_spread_tell(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns);
+struct spread_gift {
+	const uint8_t *bytes;
+	size_t len;
+	uint8_t hop_cnt;
+};
+void offers_spread_give(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
+			const struct spread_gift *gift, uint64_t now_ns);
 
 struct spread_stats {
 #define FIGURE FIGURE_FIELD

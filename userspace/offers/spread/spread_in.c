@@ -41,6 +41,7 @@ static void pass_on(struct offer_spread *spread, const struct spread_message *he
 		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
 		.except = heard->peer,
 		.jitter_ns = jitter_ns,
+		.is_kept = message->type != SERVICE_MESSAGE_QUERY,
 	};
 
 	if (offers_message_hop(message, spread->params.config.hops_max) == SERVICE_MESSAGE_FORWARD)
@@ -81,6 +82,8 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 	switch (verdict) {
 	case SPREAD_NEW:
 		spread->stats.kept_cnt++;
+		if (handler->stock)
+			handler->stock->passed(handler->ctx, call->peer_key);
 		pass_on(spread, &heard, 0);
 		break;
 	case SPREAD_KNOWN:
@@ -92,6 +95,8 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 				     &(const struct spread_refusal){MESH_CODE_REFUSED, why});
 		return;
 	}
+	/* A known one may have come by a shorter way. */
+	offers_spread_changed(spread, now_ns);
 	accept(spread, call);
 }
 

@@ -142,6 +142,9 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
 		rate_key(key, peer, NULL, false);
 		if ((wait_ms = request_quota_take(&rates->relayed, key, now_ns)))
 			return wait_ms;
+		/* Of what this node asked for a neighbour may have much of one provider. */
+		if (offers_spread_is_wanted(spread, peer, message, now_ns))
+			return 0;
 		rate_key(key, peer, message, is_relay);
 		return quota_take(spread, &rates->providers, key, message, now_ns);
 	case SERVICE_MESSAGE_QUERY:

@@ -101,6 +101,46 @@ struct spread_wait {
 	uint8_t bytes[RESERVATION_MESSAGE_LEN_MAX];
 };
 
+/* A neighbour, and what it has heard of what is kept here. */
+struct spread_listener {
+	struct fair_item share; /* first: a victim's leads to the rest */
+	uint8_t key[MESH_KEY_LEN];
+	struct spread_cursor cursor;
+	uint64_t began_ns; /* from the start of all */
+	uint64_t retry_ns; /* nothing is said before */
+	bool is_asked;
+};
+
+/* A message 313 on its way, and how far it leads with each of its entries. */
+struct spread_telling {
+	struct offer_spread *spread;
+	struct mesh_request *request;
+	uint8_t key[MESH_KEY_LEN];
+	struct stock_entry entries[STOCK_MAX];
+	struct spread_cursor cursors[STOCK_MAX];
+	unsigned cnt;
+	uint8_t reply[STOCK_LACKS_LEN_MAX + MESH_FRAME_OVERHEAD];
+};
+
+/* An offer that a neighbour was asked for; a later one takes its place. */
+#define SPREAD_WANTED_CNT 1024u
+struct spread_wanted {
+	uint8_t ref[STOCK_REF_LEN], peer[STOCK_REF_LEN];
+	uint64_t until_ns;
+};
+
+struct spread_exchange {
+	struct fair_places places;
+	struct pool told, tellings;
+	struct map by_key;
+	struct request_quota heard,
+		wants; /* by neighbour: messages, and offers that it is asked for */
+	struct timer timer;
+	struct spread_wanted *wanted;
+	uint64_t wanted_until_ns;
+	uint64_t heard_ns; /* of the message at hand */
+};
+
 /* What a neighbour may send in a minute. */
 struct spread_rates {
 	struct request_quota providers;	      /* by neighbour, service and provider */
@@ -131,6 +171,7 @@ struct offer_spread {
 	uint64_t swept_ns;	      /* when routes were gone through */
 	struct list_node others, own; /* tokens */
 	struct spread_rates rates;
+	struct spread_exchange exchange;
 	struct service_response response; /* the one at hand */
 	struct spread_stats stats;
 };
@@ -146,6 +187,14 @@ struct spread_refusal {
 extern const struct spread_refusal offers_spread_too_far, offers_spread_too_many;
 void offers_spread_refuse(struct offer_spread *spread, const struct mesh_call *call,
 			  const struct spread_refusal *refusal);
+
+/* spread_exchange.c: message 313. is_wanted: peer was asked for the offer of message, a moment ago. */
+WEFT_MUST_CHECK
+int offers_spread_exchange_init(struct offer_spread *spread, const uint64_t secret[2]);
+void offers_spread_exchange_stop(struct offer_spread *spread);
+void offers_spread_handle_kept(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+bool offers_spread_is_wanted(struct offer_spread *spread, const uint8_t *peer,
+			     const struct service_message *message, uint64_t now_ns);
 
 /* spread_endorse.c: message 312. */
 void offers_spread_handle_endorsement(void *ctx, const struct mesh_call *call, uint64_t now_ns);
@@ -171,6 +220,7 @@ struct spread_flood {
 	uint64_t jitter_ns;
 	unsigned fan_out;    /* 0: the configured one */
 	const uint8_t *from; /* NULL, but of what walks and came from a neighbour */
+	bool is_kept;	     /* the stock hears to which neighbours it goes */
 };
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns);

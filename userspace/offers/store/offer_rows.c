@@ -182,6 +182,16 @@ static struct offer_pair ref_pair(const struct offer_store *store, const struct 
 	return (struct offer_pair){weft_load_be64(ref), offers_rows_place(store, row)};
 }
 
+struct offer_row *offers_rows_of_ref(const struct offer_store *store, const uint8_t *ref)
+{
+	struct offer_pair pair = {weft_load_be64(ref), 0};
+	struct offer_place at = offers_tree_place(&store->by_ref, pair);
+
+	if (!offers_tree_next(&at, &pair) || pair.key != weft_load_be64(ref))
+		return NULL;
+	return &store->rows[pair.row];
+}
+
 /* --- all of them --- */
 
 void offers_rows_link(struct offer_store *store, struct offer_row *row)

@@ -28,18 +28,14 @@ void offers_view_write(const struct offer_store *store, const struct offer_row *
 		.is_tombstone = row->is_tombstone};
 }
 
-int offers_store_get(struct offer_store *store, const struct offer_name *name, offer_view_fn fn,
-		     void *arg)
+static int row_get(struct offer_store *store, const struct offer_row *row, offer_view_fn fn,
+		   void *arg)
 {
-	const struct offer_row *row =
-		offers_rows_lookup(store, name->service, name->provider, name->offer_id);
 	struct store_snapshot *snapshot = NULL;
 	struct offer_record record;
 	struct offer_view view;
 	int err;
 
-	if (!row)
-		return WEFT_EABSENT;
 	err = offers_row_record(store, &snapshot, row, &record);
 	if (err == 0) {
 		offers_view_write(store, row, &record, &view);
@@ -47,6 +43,25 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 	}
 	store_snapshot_close(snapshot);
 	return err;
+}
+
+int offers_store_get(struct offer_store *store, const struct offer_name *name, offer_view_fn fn,
+		     void *arg)
+{
+	const struct offer_row *row =
+		offers_rows_lookup(store, name->service, name->provider, name->offer_id);
+
+	return row ? row_get(store, row, fn, arg) : WEFT_EABSENT;
+}
+
+int offers_store_get_listed(struct offer_store *store, struct stock_entry *io_entry,
+			    unsigned hops_max, offer_view_fn fn, void *arg)
+{
+	const struct offer_row *row = offers_rows_of_ref(store, io_entry->ref);
+
+	if (!row || !offers_row_goes_on(row, hops_max, &io_entry->hop_cnt))
+		return WEFT_EABSENT;
+	return row_get(store, row, fn, arg);
 }
 
 /* Else the record is damaged, or not there. */

@@ -29,6 +29,7 @@ static int lay_out(struct offer_store *store, const struct offer_store_params *p
 	if ((err = arena_open(&store->arena, ARENA_GROWS)) < 0)
 		return err;
 	if ((err = offers_rows_init(store)) < 0 || (err = offers_cache_init(store)) < 0 ||
+	    (err = offers_changes_init(store)) < 0 ||
 	    (err = offers_share_init(store, params)) < 0 ||
 	    (err = offers_room_open(store->row_cap + params->unit_cap * PAIRS_A_UNIT,
 				    OFFER_SERVICES_MAX + 1, &store->room)) < 0 ||
@@ -159,7 +160,7 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 	const struct service_message *msg = &entry->announce;
 	int key_cnt = offers_entry_keys(store, entry, fault);
 	struct offer_ask ask = {msg->provider, &entry->record.source, entry->record.class, now_ns};
-	bool is_new = row->order == 0;
+	bool is_new = row->order == 0, is_news;
 	uint64_t order = is_new ? store->order_next : row->order;
 
 	if (key_cnt < 0)
@@ -176,6 +177,8 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 		row_count(store, row, -1);
 		offers_share_renew(store, row, &ask);
 	}
+	is_news = is_new || row->sequence != entry->sequence ||
+		  row->timestamp_s != entry->timestamp_s;
 	row->sequence = entry->sequence;
 	row->timestamp_s = entry->timestamp_s;
 	row->expires_s = entry->record.expires_s;
@@ -185,7 +188,12 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 		row->level =
 			(uint8_t)store->keys.keys[store->kinds[entry->kind].schema->column_cnt][0];
 	row->is_tombstone = entry->record.is_tombstone;
+	row->hop_max = entry->record.update ? entry->update.hop_max : msg->hop_max;
+	if (is_new || entry->record.hop_cnt < row->hop_cnt)
+		row->hop_cnt = entry->record.hop_cnt;
 	row_count(store, row, 1);
+	if (is_news)
+		offers_change_note(store, row);
 	if (!is_new) {
 		offers_rows_settle(store, row);
 		return OFFER_REPLACED;
@@ -254,8 +262,10 @@ static enum offer_verdict put_judge(struct offer_store *store, const struct offe
 	}
 	order = row ? word_compare(put, row) : 1;
 	if (order <= 0) {
-		if (order == 0)
+		if (order == 0) {
 			offers_share_charge(store, row, &ask);
+			offers_row_nearer(store, row, put);
+		}
 		if (row->is_tombstone && put->msg->type != SERVICE_MESSAGE_REVOKE)
 			return OFFER_GONE;
 		return order == 0 ? OFFER_DUPLICATE : OFFER_OLDER;
@@ -277,6 +287,7 @@ static enum offer_verdict record_make(const struct offer_store *store, const str
 	*record = (struct offer_record){.source = put->source ? *put->source : no_addr,
 					.class = put->source ? put->class : FAIR_CHOSEN,
 					.is_own = !put->source,
+					.hop_cnt = put->hop_cnt,
 					.expires_s = offers_message_expires_s(put->msg),
 					.announce = put->bytes,
 					.announce_len = put->len};

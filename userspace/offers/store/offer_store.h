@@ -10,6 +10,7 @@
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
 #include "base/figure.h"
+#include "offers/message/stock_message.h"
 #include "offers/message/offer_terms.h"
 #include "offers/message/service_message.h"
 #include "offers/schema/schema.h"
@@ -40,6 +41,7 @@ struct store;
  */
 struct offer_store;
 
+#define OFFER_HOPS_NONE	   UINT8_MAX /* as a hop count: it goes nowhere */
 #define OFFER_UNIT_LEN	   1024u
 #define OFFER_KEY_COST	   24u /* bytes that a key in the index counts as */
 #define OFFER_SERVICES_MAX 64u
@@ -121,6 +123,7 @@ struct offer_put {
 	const struct service_message *msg; /* of these: an Announce, an Update or a Revoke */
 	const struct offer_terms *terms;   /* of its payload */
 	const struct addr *source; /* of the session that it came by; NULL: this node's own */
+	uint8_t hop_cnt; /* with which it came; OFFER_HOPS_NONE: it goes nowhere from here */
 	enum fair_class class;
 	uint64_t now_s, now_ns; /* wall clock, monotonic */
 	/* called once if it is stored, with 0 when it is durable; NULL: not wanted */
@@ -141,7 +144,33 @@ enum offer_verdict offers_store_put(struct offer_store *store, const struct offe
 /* offers_store_not_before_ms: when a provider that got OFFER_FULL just now asks again. */
 uint32_t offers_store_not_before_ms(struct offer_store *store, const struct offer_put *put);
 
-/* An offer as it is kept; borrowed for the call that it is given to. */
+/*
+ * What is kept, for neighbours that lack it. store_next gives the next offer behind a cursor, in no
+ * order: first all of them, by place, then what changed since that began. It leaves out what came as
+ * far as it may by hops_max, and what the neighbour of peer has. After OFFER_STEP_MAX of those it is
+ * OFFER_LIST_PART. A zeroed cursor is before all; one that is older than the latest changes begins anew.
+ */
+#define OFFER_STEP_MAX	  4096u
+#define OFFER_CHANGES_CNT 8192u /* the latest ones; a power of two */
+enum offer_listing { OFFER_LIST_ONE, OFFER_LIST_PART, OFFER_LIST_END };
+struct offer_cursor {
+	uint64_t change;
+	uint32_t place;
+};
+enum offer_listing offers_store_next(const struct offer_store *store, const uint8_t *peer,
+				     unsigned hops_max, struct offer_cursor *io_cursor,
+				     struct stock_entry *out_entry);
+/* offers_store_passed: the neighbour of peer has what changed last. */
+void offers_store_passed(struct offer_store *store, const uint8_t *peer);
+/*
+ * offers_store_lacks: whether the offer that peer lists is not here, or an older word of it, and
+ * there is room. A known one may have come nearer.
+ */
+enum offer_lack { OFFER_LACKED, OFFER_HAD, OFFER_NO_ROOM };
+enum offer_lack offers_store_lacks(struct offer_store *store, const uint8_t *peer,
+				   const struct stock_entry *entry);
+
+/* An offer as it is kept; borrowed for the call that it is given to. Hop counts of messages are 0. */
 struct offer_view {
 	uint32_t service;
 	const uint8_t *provider, *offer_id; /* of its name */
@@ -168,6 +197,13 @@ struct offer_name {
 WEFT_MUST_CHECK
 int offers_store_get(struct offer_store *store, const struct offer_name *name, offer_view_fn fn,
 		     void *arg);
+/*
+ * offers_store_get_listed: the same of what a neighbour heard of as io_entry, by its ref. Its hop count is
+ * that of now. WEFT_EABSENT, too: it goes no farther by hops_max.
+ */
+WEFT_MUST_CHECK
+int offers_store_get_listed(struct offer_store *store, struct stock_entry *io_entry,
+			    unsigned hops_max, offer_view_fn fn, void *arg);
 /*
  * offers_store_each walks offers and tombstones in no order: those of this node, or all. It goes
  * over every place of the store; for the operator. What cannot be read is passed over. 0 or -errno.

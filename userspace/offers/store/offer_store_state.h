@@ -44,7 +44,20 @@ struct offer_row {
 	uint8_t kind;	    /* of index_row */
 	uint8_t class;
 	uint8_t level; /* as the index has it */
+	uint8_t hop_cnt; /* the lowest with which a word of it came; OFFER_HOPS_NONE: it goes nowhere */
+	uint8_t hop_max; /* of the newest word */
 	bool is_own, is_tombstone;
+};
+
+/*
+ * What came lately, for neighbours that lack it. A neighbour is known by the first four bytes of its
+ * key. One that has those of another does not hear of what that one has, and loses by it alone.
+ */
+#define OFFER_HOLDERS_MAX 9u /* the neighbour that brought it, and those to which it went on */
+struct offer_change {
+	uint32_t place;
+	uint32_t holder_cnt;
+	uint32_t holders[OFFER_HOLDERS_MAX];
 };
 
 /* A record that was read lately. Its bytes are kept where another one takes the place. */
@@ -92,6 +105,8 @@ struct offer_store {
 	bool (*wants_lifted)(void *ctx, uint32_t service);
 	void *ctx;
 	uint64_t order_next;
+	struct offer_change *changes;
+	uint64_t change_next;
 	struct offer_store_counts counts;
 
 	/* of the call that runs */
@@ -122,6 +137,8 @@ void offers_rows_release(struct offer_store *store, struct offer_row *row);
 void offers_rows_link(struct offer_store *store, struct offer_row *row);
 void offers_rows_unlink(struct offer_store *store, struct offer_row *row);
 void offers_rows_settle(struct offer_store *store, struct offer_row *row);
+/* offers_rows_of_ref: the row whose ref begins with these 8 bytes, or NULL. */
+struct offer_row *offers_rows_of_ref(const struct offer_store *store, const uint8_t *ref);
 /* offers_rows_first: what expires first; NULL: there is nothing. */
 struct offer_row *offers_rows_first(const struct offer_store *store);
 static inline uint32_t offers_rows_place(const struct offer_store *store,
@@ -129,6 +146,18 @@ static inline uint32_t offers_rows_place(const struct offer_store *store,
 {
 	return (uint32_t)(row - store->rows);
 }
+
+/* --- offer_changes.c --- */
+
+WEFT_MUST_CHECK
+int offers_changes_init(struct offer_store *store);
+/* offers_change_note: neighbours may lack what row has now. */
+void offers_change_note(struct offer_store *store, const struct offer_row *row);
+/* offers_row_goes_on: whether it may, and then with which hop count. */
+bool offers_row_goes_on(const struct offer_row *row, unsigned hops_max, uint8_t *out_hop_cnt);
+/* offers_row_nearer: a word of row that is known came by the hop count of put. */
+void offers_row_nearer(struct offer_store *store, struct offer_row *row,
+		       const struct offer_put *put);
 
 /* --- offer_share.c --- */
 

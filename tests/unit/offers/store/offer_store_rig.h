@@ -209,6 +209,7 @@ static inline enum offer_verdict rig_put_message(const struct rig_word *word,
 				.msg = &message->msg,
 				.terms = &message->terms,
 				.source = word->is_own ? NULL : &source,
+				.hop_cnt = message->msg.hop_cnt,
 				.now_s = rig.now_s,
 				.now_ns = rig.now_ns,
 				.done = rig_done};

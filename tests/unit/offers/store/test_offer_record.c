@@ -7,13 +7,14 @@
 static const struct offer_record full = {.source = {.ip = {20, 1, 2, 3}, .family = ADDR_IPV4},
 					 .class = FAIR_KNOWN,
 					 .is_own = true,
+					 .hop_cnt = 3,
 					 .expires_s = RIG_NOON_S + 3600,
 					 .announce = (const uint8_t *)"announce",
 					 .announce_len = 8,
 					 .update = (const uint8_t *)"update",
 					 .update_len = 6};
 
-static uint8_t bytes[256];
+static uint8_t bytes[300];
 
 static size_t written(const struct offer_record *record)
 {
@@ -33,11 +34,28 @@ static void test_a_record_is_read_as_written(void)
 	CHECK_MEM(&heard.source, &full.source, sizeof(full.source));
 	CHECK_EQ(heard.class, FAIR_KNOWN);
 	CHECK(heard.is_own && !heard.is_tombstone);
+	CHECK_EQ(heard.hop_cnt, 3);
 	CHECK_EQ(heard.expires_s, RIG_NOON_S + 3600);
 	CHECK_EQ(heard.announce_len, 8);
 	CHECK_MEM(heard.announce, "announce", 8);
 	CHECK_EQ(heard.update_len, 6);
 	CHECK_MEM(heard.update, "update", 6);
+}
+
+/* So the answers of all relays are the same, byte for byte. */
+static void test_hop_counts_of_messages_are_not_kept(void)
+{
+	struct offer_record two = full, heard;
+	uint8_t messages[2][120];
+
+	memset(messages, 7, sizeof(messages));
+	two.announce = messages[0];
+	two.update = messages[1];
+	two.announce_len = two.update_len = 100;
+	CHECK_EQ(offers_record_parse(bytes, written(&two), &heard), 0);
+	messages[0][SERVICE_MESSAGE_HOP_AT] = messages[1][SERVICE_MESSAGE_HOP_AT] = 0;
+	CHECK_MEM(heard.announce, messages[0], 100);
+	CHECK_MEM(heard.update, messages[1], 100);
 }
 
 /* A cut within the Update is a shorter Update; its message is parsed, and refused, later. */
@@ -62,7 +80,7 @@ static void test_what_no_store_writes_is_refused(void)
 	static const struct {
 		size_t at;
 		uint8_t value;
-	} rows[] = {{0, 0}, {0, 2}, {1, 4}, {1, 3}, {2, FAIR_CLASS_CNT}, {3, 5}, {28, 0xff}};
+	} rows[] = {{0, 0}, {0, 1}, {2, 4}, {2, 3}, {3, FAIR_CLASS_CNT}, {4, 5}, {29, 0xff}};
 	struct offer_record heard;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -105,6 +123,7 @@ static void test_rows_that_are_no_offers_are_deleted_at_the_start(void)
 int main(void)
 {
 	RUN(test_a_record_is_read_as_written);
+	RUN(test_hop_counts_of_messages_are_not_kept);
 	RUN(test_every_cut_before_the_update_is_refused);
 	RUN(test_what_no_store_writes_is_refused);
 	RUN(test_rows_that_are_no_offers_are_deleted_at_the_start);
