@@ -113,7 +113,7 @@ static unsigned pages_flip(uint16_t kind, size_t off, unsigned max)
 		memcpy(&flags, page + 10, sizeof(flags));
 		memcpy(&lower, page + 12, sizeof(lower));
 		/* Leaves of the peers are the only full ones. */
-		if (flags != kind || (kind == 2 && lower < 80) || cnt == max)
+		if (flags != kind || (kind == 2 && lower < 90) || cnt == max)
 			continue;
 		page[off] ^= 4;
 		cnt += pwrite(fd, page, PAGE_LEN, at) == PAGE_LEN;
