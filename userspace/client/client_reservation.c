@@ -176,13 +176,30 @@ static void event_tell(const struct weft_service_reservations_watch *watch, cons
 	(void)reservation_show(watch->client, &which, NULL);
 }
 
+/*
+ * fn may close watch, which frees it; *is_closed is true then. Inlined, the compiler takes the address
+ * for one that outlives the call.
+ */
+__attribute__((noinline)) static void pages_tell(struct weft_service_reservations_watch *watch,
+						 const struct weft_service_reservations *which,
+						 bool *is_closed)
+{
+	struct weft_client *client = watch->client;
+	struct page page = {.has_more = false};
+
+	watch->is_closed = is_closed;
+	for (unsigned i = 0; i < PAGES_MAX && !*is_closed; i++)
+		if (page_tell(client, which, &page, is_closed, NULL) < 0 || !page.has_more)
+			break;
+	if (!*is_closed)
+		watch->is_closed = NULL;
+}
+
 /* Events were missed. fn may close watch in the midst of it. */
 static void all_tell(struct weft_service_reservations_watch *watch)
 {
 	/* fn may close watch, which frees it. */
 	const struct weft_service_reservations which = watch->which;
-	struct weft_client *client = watch->client;
-	struct page page = {.has_more = false};
 	char id[WEFT_SERVICE_RESERVATION_ID_CAP];
 	struct weft_service_reservations meant = which;
 	bool is_closed = false;
@@ -191,12 +208,7 @@ static void all_tell(struct weft_service_reservations_watch *watch)
 		snprintf(id, sizeof(id), "%s", which.id);
 		meant.id = id;
 	}
-	watch->is_closed = &is_closed;
-	for (unsigned i = 0; i < PAGES_MAX && !is_closed; i++)
-		if (page_tell(client, &meant, &page, &is_closed, NULL) < 0 || !page.has_more)
-			break;
-	if (!is_closed)
-		watch->is_closed = NULL;
+	pages_tell(watch, &meant, &is_closed);
 }
 
 static bool is_gap(const json_t *message)
