@@ -108,5 +108,36 @@ def test_two_nodes_find_each_other_as_relays_of_the_same_services(lab):
                  f"{other.name} is a service relay of {one.name}")
 
 
+def foreign(daemon):
+    return daemon.json("lan", "foreign")["nodes"]
+
+
+def test_c41_instances_of_older_programs_are_listed_and_never_dialled(lab):
+    ns_a, ns_b, ns_c, ns_d = lab.bridge(4)
+    ready = [third_party(lab, ns_c, "other", "10.77.0.3", "1"),
+             third_party(lab, ns_d, "other", "10.77.0.4", "2", "_quicprochat._udp.local.")]
+    wait_for(lambda: all(said() for said in ready), "zeroconf offers")
+    a = daemon(lab, "a", ns_a, LAN + "foreign = yes\n")
+    b = daemon(lab, "b", ns_b)
+    wait_for(lambda: len(foreign(a)) == 3, "a lists them")
+    row = next(row for row in foreign(a) if row["service"] == "quicproquo")
+    row.pop("heard_s")
+    interface = row.pop("interface")
+    check_eq(row, {"service": "quicproquo", "instance": "office 0", "server": "10.77.0.3:5001",
+                   "domain": "d0?.example", "version": "1", "addr": "10.77.0.3:5001"}, "its words")
+    check("\x1b" not in a.weft("lan", "foreign").stdout, "and printed they are harmless")
+    check_eq({row["instance"] for row in foreign(a) if row["service"] == "quicprochat"},
+             {"office 0", "office 1"}, "the later name")
+    check_eq({row["interface"] for row in foreign(a)}, {interface}, "interface")
+    wait_for(lambda: [peer["node_id"] for peer in a.json("peer", "list")["peers"]] == [node_id(b)],
+             "the node of the LAN is the only peer")
+    check_eq({node.get("node_id") for node in a.json("lan", "list")["nodes"]}, {node_id(b)},
+             "and the only node of the LAN")
+    check_eq(foreign(b), [], "b was not told to ask")
+    a.conf.write_text(LAN)
+    check_eq(a.weft("daemon", "reload").returncode, OK, "reload")
+    wait_for(lambda: foreign(a) == [], "switched off, nothing is listed")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
     static_why="nodes hear each other on one network")

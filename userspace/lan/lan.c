@@ -216,6 +216,10 @@ static enum lan_verdict dnssd_input(struct lan *lan, struct lan_link *link,
 	struct dnssd_message *message = &lan->message;
 	enum lan_verdict verdict = LAN_FOREIGN;
 
+	/* What is malformed is so for both. */
+	if (lan->browses_foreign &&
+	    lan_foreign_input(&lan->foreign, packet, link->interface.name, now_ns) < 0)
+		return LAN_MALFORMED;
 	if (lan_dnssd_parse(packet->bytes, packet->len, &lan->self, message) < 0)
 		return LAN_MALFORMED;
 	if (message->is_query)
@@ -252,6 +256,7 @@ void lan_expire(struct lan *lan, uint64_t now_ns)
 	while ((entry = pool_next(&lan->entries, entry)))
 		if (now_ns >= entry->until_ns)
 			entry_drop(lan, entry);
+	lan_foreign_expire(&lan->foreign, now_ns);
 	for (unsigned i = 0; i < lan->link_cnt; i++)
 		lan_link_expire(lan, &lan->links[i], now_ns);
 }
@@ -268,11 +273,12 @@ uint64_t lan_next_ns(const struct lan *lan)
 
 /* --- interfaces --- */
 
-static void link_end(struct lan *lan, const struct lan_link *link)
+static void link_end(struct lan *lan, const struct lan_link *link, uint64_t now_ns)
 {
 	struct entry *entry = NULL;
 
 	lan_link_goodbye(lan, link);
+	lan_foreign_forget(&lan->foreign, link->interface.name, now_ns);
 	while ((entry = pool_next(&lan->entries, entry)))
 		if (entry->interface == link->interface.index)
 			entry_drop(lan, entry);
@@ -315,7 +321,7 @@ void lan_set_interfaces(struct lan *lan, const struct lan_interface *interfaces,
 		cnt = LAN_INTERFACE_CAP;
 	for (unsigned i = 0; i < lan->link_cnt; i++)
 		if (!interface_find(interfaces, cnt, lan->links[i].interface.index))
-			link_end(lan, &lan->links[i]);
+			link_end(lan, &lan->links[i], now_ns);
 	for (unsigned i = 0; i < cnt; i++) {
 		const struct lan_link *known = link_find(lan, interfaces[i].index);
 
@@ -389,6 +395,30 @@ const struct lan_services *lan_services(const struct lan *lan)
 	return &lan->services;
 }
 
+/* --- other programs --- */
+
+void lan_set_foreign(struct lan *lan, bool is_on, uint64_t now_ns)
+{
+	if (is_on == lan->browses_foreign)
+		return;
+	lan->browses_foreign = is_on;
+	if (is_on)
+		lan_ask_again(lan, now_ns);
+	else
+		lan_foreign_forget(&lan->foreign, NULL, now_ns);
+}
+
+const struct lan_foreign_node *lan_next_foreign(const struct lan *lan,
+						const struct lan_foreign_node *node)
+{
+	return lan_foreign_next(&lan->foreign, node);
+}
+
+void lan_foreign_places(const struct lan *lan, struct fair_view *out_view)
+{
+	fair_read(&lan->foreign.places.fair, out_view);
+}
+
 /* --- for people --- */
 
 const struct lan_node *lan_next(const struct lan *lan, const struct lan_node *node)
@@ -404,6 +434,8 @@ void lan_stats(const struct lan *lan, struct lan_stats *out_stats)
 	*out_stats = lan->stats;
 	out_stats->node_cnt = lan->entries.used_cnt;
 	out_stats->node_cap = lan->params.node_cap;
+	out_stats->other_cnt = lan->foreign.entries.used_cnt;
+	out_stats->other_full_cnt = lan->foreign.full_cnt;
 }
 
 /* --- life --- */
@@ -414,6 +446,8 @@ static int lan_lay_out(struct lan *lan, uint32_t node_cap)
 
 	if (err == 0)
 		err = pool_init(&lan->entries, &lan->arena, sizeof(struct entry), node_cap);
+	if (err == 0)
+		err = lan_foreign_init(&lan->foreign, &lan->arena);
 	arena_fit(&lan->arena);
 	return err;
 }

@@ -10,6 +10,7 @@
 #include "base/figure.h"
 #include "mesh/seam.h"
 
+struct fair_view;
 struct random;
 
 /*
@@ -53,6 +54,22 @@ struct lan;
 struct lan_services {
 	unsigned cnt;
 	char names[LAN_SERVICES_MAX][LAN_SERVICE_CAP];
+};
+
+/* An instance of another program's service (lan_foreign.h), which is listed and never dialled. */
+#define LAN_FOREIGN_CAP	     64u
+#define LAN_FOREIGN_TEXT_CAP 129u
+
+struct lan_foreign_node {
+	const char *service; /* without its underscore */
+	/* Printable ASCII, whatever came; cut where it is longer. */
+	char instance[LAN_INSTANCE_CAP];
+	char version[16];
+	char server[LAN_FOREIGN_TEXT_CAP];
+	char domain[LAN_FOREIGN_TEXT_CAP];
+	char interface[16];
+	struct addr addr; /* where it came from, with its port */
+	uint64_t heard_ns;
 };
 
 enum lan_way { LAN_DNSSD, LAN_BEACON, LAN_WAY_CNT };
@@ -141,6 +158,12 @@ uint64_t lan_next_ns(const struct lan *lan);
  * next call of lan_input, lan_expire or lan_set_interfaces.
  */
 const struct lan_node *lan_next(const struct lan *lan, const struct lan_node *node);
+/* lan_set_foreign: whether such instances are asked for and listed. lan_next_foreign: as lan_next. */
+void lan_set_foreign(struct lan *lan, bool is_on, uint64_t now_ns);
+const struct lan_foreign_node *lan_next_foreign(const struct lan *lan,
+						const struct lan_foreign_node *node);
+/* lan_foreign_places: their shares. */
+void lan_foreign_places(const struct lan *lan, struct fair_view *out_view);
 void lan_stats(const struct lan *lan, struct lan_stats *out_stats);
 
 #endif

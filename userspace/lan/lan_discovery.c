@@ -342,17 +342,20 @@ static void part_end(struct lan_discovery *part)
 	sockets_close(part);
 }
 
-static int part_apply(struct lan_discovery *part, const char *interfaces, uint64_t now_ns)
+static int part_apply(struct lan_discovery *part, const struct lan_discovery_config *config,
+		      uint64_t now_ns)
 {
 	int err = 0;
 
-	memcpy(part->interfaces, interfaces, sizeof(part->interfaces));
-	if (!interfaces[0] && part->lan)
+	memcpy(part->interfaces, config->interfaces, sizeof(part->interfaces));
+	if (!config->interfaces[0] && part->lan)
 		part_end(part);
-	else if (interfaces[0] && !part->lan)
+	else if (config->interfaces[0] && !part->lan)
 		err = part_begin(part, now_ns);
-	if (part->lan)
+	if (part->lan) {
 		interfaces_follow(part, now_ns);
+		lan_set_foreign(part->lan, config->browses_foreign, now_ns);
+	}
 	return err;
 }
 
@@ -374,7 +377,7 @@ int lan_discovery_new(const struct lan_discovery_params *params, struct lan_disc
 	for (unsigned i = 0; i < WAY_CNT; i++)
 		part->sockets[i].group.fd = -1;
 	if ((err = lan_proof_new(&proof, &part->proof)) < 0 ||
-	    (err = part_apply(part, params->config.interfaces, params->now_ns)) < 0) {
+	    (err = part_apply(part, &params->config, params->now_ns)) < 0) {
 		lan_discovery_free(part);
 		return err;
 	}
@@ -435,7 +438,7 @@ void lan_discovery_addresses_changed(struct lan_discovery *part, uint64_t now_ns
 void lan_discovery_configure(struct lan_discovery *part, const struct lan_discovery_config *config,
 			     uint64_t now_ns)
 {
-	int err = part ? part_apply(part, config->interfaces, now_ns) : 0;
+	int err = part ? part_apply(part, config, now_ns) : 0;
 
 	if (err < 0)
 		log_warn("LAN: cannot switch discovery on: %s; it stays off", weft_err_text(err));

@@ -2,6 +2,7 @@
 #ifndef WEFT_LAN_LAN_DISCOVERY_H
 #define WEFT_LAN_LAN_DISCOVERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "blobs/swarm/finder.h"
@@ -21,7 +22,8 @@ struct lan_discovery;
 struct lan_discovery_config {
 	/* Names apart by blanks or commas, or all; "": off. */
 	char interfaces[LAN_INTERFACES_TEXT_CAP];
-	uint32_t node_cap; /* nodes remembered */
+	uint32_t node_cap;    /* nodes remembered */
+	bool browses_foreign; /* instances of other programs are listed */
 };
 void lan_discovery_config_defaults(struct lan_discovery_config *config);
 

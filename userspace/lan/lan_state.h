@@ -7,6 +7,7 @@
 #include "beacon.h"
 #include "dnssd.h"
 #include "lan.h"
+#include "lan_foreign.h"
 
 /* Private to lan.c and lan_tell.c. */
 
@@ -22,6 +23,8 @@ struct lan {
 	struct lan_params params;
 	struct arena arena;
 	struct pool entries;
+	struct lan_foreign foreign;
+	bool browses_foreign;
 	struct lan_link links[LAN_INTERFACE_CAP];
 	unsigned link_cnt;
 	uint8_t instance[BEACON_INSTANCE_LEN];
@@ -35,6 +38,8 @@ struct lan {
 /* lan_link_begin: link came up. lan_tell_again: what is announced has changed, on all of them. */
 void lan_link_begin(struct lan *lan, struct lan_link *link, uint64_t now_ns);
 void lan_tell_again(struct lan *lan, uint64_t now_ns);
+/* lan_ask_again: questions begin anew, as there is something else to ask for. */
+void lan_ask_again(struct lan *lan, uint64_t now_ns);
 /* lan_link_goodbye: link goes down, or this node ends. */
 void lan_link_goodbye(struct lan *lan, const struct lan_link *link);
 /* lan_link_asked: a question came for what message says. */

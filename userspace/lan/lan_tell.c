@@ -72,6 +72,8 @@ static void query_send(struct lan *lan, const struct lan_link *link)
 
 		dnssd_send(lan, link, bytes, len);
 	} while (at < lan->services.cnt);
+	if (lan->browses_foreign)
+		dnssd_send(lan, link, bytes, lan_foreign_write_query(bytes, sizeof(bytes)));
 }
 
 static void services_send(struct lan *lan, const struct lan_link *link,
@@ -99,6 +101,14 @@ void lan_link_goodbye(struct lan *lan, const struct lan_link *link)
 {
 	services_send(lan, link, &(struct dnssd_services){.subtypes = UINT64_MAX});
 	answer_send(lan, link, 0);
+}
+
+void lan_ask_again(struct lan *lan, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < lan->link_cnt; i++) {
+		lan->links[i].query_ns = now_ns;
+		lan->links[i].query_gap_ns = QUERY_FIRST_NS;
+	}
 }
 
 void lan_withdraw(struct lan *lan, uint64_t services)

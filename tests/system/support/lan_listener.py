@@ -7,8 +7,10 @@
                                        each second one instance's to ADDRESS, then another's to all
     lan_listener.py browse ADDRESS [TYPE]
                                        instances of _mesh._udp.local or TYPE, found by zeroconf
-    lan_listener.py ask ADDRESS NAME   a raw question for PTRs of NAME, and the sources of answers
+    lan_listener.py ask ADDRESS NAME   asks for PTRs of NAME, and says the answers
     lan_listener.py offer ADDRESS KEY  offers one itself
+    lan_listener.py other ADDRESS COUNT [TYPE]
+                                       offers COUNT instances of quicproquo, or of TYPE
 """
 import json
 import socket
@@ -123,7 +125,18 @@ def offer(address, key):
     time.sleep(3600)
 
 
+def other(address, count, type_="_quicproquo._udp.local."):
+    zc = zeroconf.Zeroconf(interfaces=[address])
+    for number in range(int(count)):
+        zc.register_service(zeroconf.ServiceInfo(
+            type_, f"office {number}.{type_}", parsed_addresses=[address], port=5001,
+            properties={"ver": "1", "server": f"{address}:5001", "domain": f"d{number}\x1b.example"},
+            server="office.local."), cooperating_responders=True)
+    say(ready=True)
+    time.sleep(3600)
+
+
 if __name__ == "__main__":
     what, words = sys.argv[1], sys.argv[2:]
     {"beacon": beacon, "send": lambda v: send(int(v)), "send-alone-then-all": send_alone_then_all,
-     "browse": browse, "ask": ask, "offer": offer}[what](*words)
+     "browse": browse, "ask": ask, "offer": offer, "other": other}[what](*words)

@@ -296,6 +296,15 @@ static bool read_offer_watches(const struct api *api, struct fair_view *out)
 	return api->offers;
 }
 
+static bool read_foreign(const struct api *api, struct fair_view *out)
+{
+	const struct lan *lan = api->lan ? lan_discovery_lan(api->lan) : NULL;
+
+	if (lan)
+		lan_foreign_places(lan, out);
+	return lan;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct api *api, struct fair_view *out);
@@ -325,6 +334,7 @@ static const struct pool_row {
 	{read_relay_exchanges, NULL},
 	{read_reservations, NULL},
 	{read_offer_watches, caller_classes},
+	{read_foreign, NULL},
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
