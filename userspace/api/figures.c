@@ -53,6 +53,8 @@ static const struct row rows[] = {
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
 #include "offers/endorse/offers_endorse_counters.def"
+#define FIGURE(kind, field, meaning) ROW(offers_legacy, kind, field, meaning)
+#include "offers/legacy/offers_legacy_counters.def"
 #define FIGURE(kind, field, meaning) ROW(service_relays, kind, field, meaning)
 #include "offers/relays/service_relays_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_reserve, kind, field, meaning)
@@ -287,6 +289,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 				     &out_figures->offers_endorse);
 		offers_relays_stats(offers_service_relays(api->offers),
 				    &out_figures->service_relays);
+		offers_legacy_stats(api->offers, api->home->now_ns, &out_figures->offers_legacy);
 		offers_reservations_stats(offers_reservations(api->offers),
 					  &out_figures->offers_reserve);
 	}

@@ -87,6 +87,7 @@ struct figures {
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct service_relays_stats service_relays;
+	struct offers_legacy_stats offers_legacy;
 	struct reservations_stats offers_reserve;
 	struct relay_web_stats relay_web;
 	struct relay_web_end_stats relay_web_end;

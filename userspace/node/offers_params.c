@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/events/events.h"
+#include "base/log.h"
 #include "node/node_state.h"
 
 static uint64_t on_wall_s(void *ctx)
@@ -115,6 +116,9 @@ int node_open_offers(struct node *node, char *what)
 		params.boxes = boxes_of_deposits;
 		params.boxes.ctx = node;
 	}
+	if (params.config.has_legacy_fapp && on_wall_s(node) > OFFERS_LEGACY_FAPP_UNTIL_S)
+		log_warn("offers.legacy_fapp is on: its time ended on 2027-05-26, and a later weft "
+			 "has it no more");
 	err = offers_open(&params, &node->offers);
 	if (err == 0 && node->deposits)
 		err = deposits_register(node->deposits, DEPOSIT_SERVICE_MESSAGE, &part);

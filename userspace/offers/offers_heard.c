@@ -89,7 +89,8 @@ static enum spread_verdict word_keep(struct service_offers *offers,
 	const struct service_offers_params *params = &offers->params;
 	const struct service_message *parsed = message->parsed;
 	struct mesh_neighbour neighbour = {.is_known = false};
-	struct mesh_path path = {.remote.family = ADDR_NONE};
+	/* Those without a session, older programs of this machine, share one network. */
+	struct mesh_path path = {.remote = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}}};
 	struct offer_terms terms;
 	struct offer_put put = {
 		.bytes = message->bytes,

@@ -51,6 +51,7 @@ size_t offers_footprint(const struct service_offers_config *config)
 	return sizeof(struct service_offers) +
 	       offers_store_footprint((uint32_t)(config->room_len / OFFER_UNIT_LEN)) +
 	       offers_endorse_footprint((uint32_t)(config->room_len / OFFERS_ROOM_AN_ENDORSEMENT)) +
+	       (config->has_legacy_fapp ? offers_legacy_footprint() : 0) +
 	       offers_relays_footprint() + offers_reservations_footprint() +
 	       offers_spread_footprint(&config->spread);
 }
@@ -115,6 +116,8 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		err = offers_spread_new(&spread, &offers->spread);
 	if (err == 0)
 		err = offers_roles_open(offers);
+	if (err == 0)
+		err = offers_legacy_open(offers);
 	if (err < 0) {
 		offers_close(offers);
 		return err;
@@ -134,6 +137,7 @@ void offers_close(struct service_offers *offers)
 	timer_cancel(offers->params.timers, &offers->again_timer);
 	timer_cancel(offers->params.timers, &offers->level_timer);
 	offers_relays_free(offers->relays);
+	offers_legacy_close(offers);
 	offers_watches_close(offers);
 	offers_spread_free(offers->spread);
 	offers_reservations_close(offers->reservations);

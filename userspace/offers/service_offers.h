@@ -35,6 +35,7 @@ struct timer_wheel;
  *	stored -> watches					offers_watch.c
  *	reserve -> reservations -> spread, boxes		offers_reserved.c
  *	spread, boxes -> reservations, or a box for another	offers_reserved.c
+ *	older programs -> service messages -> store -> spread	offers_legacy.c
  *	schemas: shipped, added, removed			offers_schemas.c
   *	endorsements: made, heard; levels of offers		offers_verify.c
  *	service relays: which neighbour gets what		offers_roles.c
@@ -56,6 +57,7 @@ struct service_offers_config {
 	enum offers_relays_use relays_use;
 	/* names of the services that it relays, with spaces between them; empty: all of its schemas */
 	char services[OFFERS_SERVICES_CAP];
+	bool has_legacy_fapp; /* programs of the older wire of FAPP are answered */
 	uint64_t
 		room_len; /* bytes of offers and of their keys, by fair shares (store/offer_store.h) */
 	struct spread_config spread;
@@ -288,6 +290,39 @@ int offers_watch(struct service_offers *offers, const struct offer_watch_ask *as
 /* offers_unwatch takes NULL. */
 void offers_unwatch(struct offer_watch *watch);
 void offers_watches_fair(const struct service_offers *offers, struct fair_view *out_view);
+
+/*
+ * A message of the older wire of FAPP, of a program that has the right to publish. What it announces is
+ * kept as if a neighbour had sent it, in the seed form, and goes on. A query is answered from what
+ * is kept here. Numbers of a minute: those of spread_config for a provider, for all providers
+ * together, and for queries.
+ */
+#define OFFERS_LEGACY_ANSWER_MAX 65536u
+/* 2027-05-26, half a year after the first weft that speaks both. It is to go after that. */
+#define OFFERS_LEGACY_FAPP_UNTIL_S 1811289600ull
+enum offers_legacy_verdict {
+	OFFERS_LEGACY_TAKEN,
+	OFFERS_LEGACY_ANSWERED, /* by what was written to answer */
+	OFFERS_LEGACY_OFF,
+	OFFERS_LEGACY_MALFORMED,
+	OFFERS_LEGACY_REFUSED,
+	OFFERS_LEGACY_TOO_MANY, /* in this minute */
+};
+struct offers_legacy_ask {
+	const uint8_t *bytes;
+	size_t len;
+	struct writer *answer; /* of OFFERS_LEGACY_ANSWER_MAX bytes */
+	char why[256];	       /* set: what is wrong */
+	uint64_t now_ns;
+};
+enum offers_legacy_verdict offers_legacy_input(struct service_offers *offers,
+					       struct offers_legacy_ask *ask);
+struct offers_legacy_stats {
+#define FIGURE FIGURE_FIELD
+#include "offers/legacy/offers_legacy_counters.def"
+};
+void offers_legacy_stats(const struct service_offers *offers, uint64_t now_ns,
+			 struct offers_legacy_stats *out_stats);
 
 /* --- reservations --- */
 

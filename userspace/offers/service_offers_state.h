@@ -73,7 +73,8 @@ struct service_offers {
 	struct offer_watch *watches;
 	struct arena watch_arena;
 	struct fair_places watch_places;
-	unsigned watch_walks; /* that are under way; no watch is freed meanwhile */
+	unsigned watch_walks;	      /* that are under way; no watch is freed meanwhile */
+	struct offers_legacy *legacy; /* NULL: off */
 	/* The message at hand, and its parts. */
 	uint8_t made[SERVICE_MESSAGE_LEN_MAX];
 	uint8_t payload[SERVICE_MESSAGE_PAYLOAD_MAX];
@@ -167,6 +168,12 @@ enum spread_verdict offers_strand(void *ctx, const struct spread_message *messag
 				  const char **out_why);
 WEFT_MUST_CHECK
 int offers_reservations_start(struct service_offers *offers);
+
+/* offers_legacy.c: 0 with offers->legacy, unless it is off; or a negative code. */
+WEFT_MUST_CHECK
+int offers_legacy_open(struct service_offers *offers);
+void offers_legacy_close(struct service_offers *offers);
+size_t offers_legacy_footprint(void);
 
 /* --- offers_roles.c --- */
 

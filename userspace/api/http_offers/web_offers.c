@@ -556,9 +556,9 @@ static void offers_handle(void *ctx, struct gateway_exchange *exchange,
 
 void api_http_offers_routes(struct web_offers *offers, struct gateway_route *routes)
 {
-	static const char *const paths[WEB_OFFERS_ROUTE_CNT] = {PATH, PATH "/"};
+	static const char *const paths[WEB_OFFERS_ROUTE_CNT - 1] = {PATH, PATH "/"};
 
-	for (unsigned i = 0; i < WEB_OFFERS_ROUTE_CNT; i++)
+	for (unsigned i = 0; i < WEB_OFFERS_ROUTE_CNT - 1; i++)
 		routes[i] = (struct gateway_route){.path = paths[i],
 						   .methods = GATEWAY_GET | GATEWAY_POST,
 						   .access = GATEWAY_OPEN,
@@ -566,4 +566,5 @@ void api_http_offers_routes(struct web_offers *offers, struct gateway_route *rou
 						   .body_len_max = BODY_LEN_MAX,
 						   .handle = offers_handle,
 						   .ctx = offers};
+	routes[WEB_OFFERS_ROUTE_CNT - 1] = api_http_offers_legacy_route(offers);
 }

@@ -18,13 +18,14 @@ struct api;
  *	web_offers_page.c    pages
  *	web_offers_events.c  new ones as they are stored
  *	web_offers_write.c   what changes something: publish, ask
+ *	web_offers_legacy.c  POST /legacy/fapp: the older wire of FAPP
  *
  * Offers come from any node. Each of their words is escaped for where it stands, pages run no
  * scripts, and load nothing but the style sheet. Home worker.
  */
 struct web_offers;
 
-#define WEB_OFFERS_ROUTE_CNT 2
+#define WEB_OFFERS_ROUTE_CNT 3
 
 size_t api_http_offers_footprint(void);
 WEFT_MUST_CHECK

@@ -173,6 +173,9 @@ void api_http_page_reservations(FILE *out, const struct web_offers_view *view);
 void api_http_page_reservation(FILE *out, const struct web_offers_view *view);
 void api_http_page_locked(FILE *out, const struct web_offers_view *view); /* asks for the token */
 
+/* web_offers_legacy.c */
+struct gateway_route api_http_offers_legacy_route(struct web_offers *offers);
+
 /* web_offers_events.c */
 void api_http_offers_events(struct web_offers_view *view, const struct gateway_request *request);
 
