@@ -108,6 +108,9 @@ int offers_entry_keys(struct offer_store *store, const struct offer_entry *entry
 	}
 	store->keys.cnts[schema->column_cnt] = 1;
 	store->keys.keys[schema->column_cnt][0] = offers_level_of(
-		store, entry->record.is_own, entry->announce.service, entry->announce.provider);
+		store, &(struct offer_judged){.is_own = entry->record.is_own,
+					      .is_seed_form = !entry->announce.is_full_cover,
+					      .service = entry->announce.service,
+					      .provider = entry->announce.provider});
 	return key_cnt + 1;
 }

@@ -7,12 +7,23 @@
  */
 #include "offer_store_state.h"
 
-unsigned offers_level_of(const struct offer_store *store, bool is_own, uint32_t service,
-			 const uint8_t *provider)
+unsigned offers_level_of(const struct offer_store *store, const struct offer_judged *judged)
 {
-	if (is_own)
+	unsigned level;
+
+	if (judged->is_own)
 		return OFFER_LEVEL_OWN;
-	return store->level_of ? store->level_of(store->ctx, service, provider) : 0;
+	level = store->level_of ? store->level_of(store->ctx, judged->service, judged->provider)
+				: 0;
+	return judged->is_seed_form && level > OFFER_SEED_LEVEL_MAX ? OFFER_SEED_LEVEL_MAX : level;
+}
+
+unsigned offers_level_of_row(const struct offer_store *store, const struct offer_row *row)
+{
+	return offers_level_of(store, &(struct offer_judged){.is_own = row->is_own,
+							     .is_seed_form = row->is_seed_form,
+							     .service = row->service,
+							     .provider = row->provider});
 }
 
 bool offers_level_fits(const struct offer_search *search, unsigned level)
@@ -58,7 +69,7 @@ static void row_relevel(struct offer_store *store, struct store_snapshot **io_sn
 
 	if (row->order == 0 || row->index_row == OFFER_NO_INDEX)
 		return;
-	level = offers_level_of(store, row->is_own, row->service, row->provider);
+	level = offers_level_of_row(store, row);
 	kind = &store->kinds[row->kind];
 	if (level == before ||
 	    offers_index_rekey(kind->index, row->index_row, kind->schema->column_cnt, level) < 0)

@@ -13,19 +13,18 @@
 void offers_view_write(const struct offer_store *store, const struct offer_row *row,
 		       const struct offer_record *record, struct offer_view *out_view)
 {
-	*out_view = (struct offer_view){
-		.service = row->service,
-		.provider = row->provider,
-		.offer_id = row->offer_id,
-		.announce = record->announce,
-		.announce_len = record->announce_len,
-		.update = record->update,
-		.update_len = record->update_len,
-		.order = row->order,
-		.level = offers_level_of(store, row->is_own, row->service, row->provider),
-		.expires_s = record->expires_s,
-		.is_own = row->is_own,
-		.is_tombstone = row->is_tombstone};
+	*out_view = (struct offer_view){.service = row->service,
+					.provider = row->provider,
+					.offer_id = row->offer_id,
+					.announce = record->announce,
+					.announce_len = record->announce_len,
+					.update = record->update,
+					.update_len = record->update_len,
+					.order = row->order,
+					.level = offers_level_of_row(store, row),
+					.expires_s = record->expires_s,
+					.is_own = row->is_own,
+					.is_tombstone = row->is_tombstone};
 }
 
 static int row_get(struct offer_store *store, const struct offer_row *row, offer_view_fn fn,
@@ -170,8 +169,7 @@ static bool row_accept(void *arg, uint32_t place)
 	struct offer_view view;
 
 	if (row->expires_s <= run->search->now_s ||
-	    !offers_level_fits(run->search, offers_level_of(run->store, row->is_own, row->service,
-							    row->provider)) ||
+	    !offers_level_fits(run->search, offers_level_of_row(run->store, row)) ||
 	    offers_row_record(run->store, &run->snapshot, row, &record) < 0 ||
 	    !row_matches(run, &record))
 		return false;

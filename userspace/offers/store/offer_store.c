@@ -184,6 +184,7 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 	row->expires_s = entry->record.expires_s;
 	row->class = (uint8_t)entry->record.class;
 	row->is_own = entry->record.is_own;
+	row->is_seed_form = !entry->announce.is_full_cover;
 	if (entry->kind != OFFER_NO_KIND)
 		row->level =
 			(uint8_t)store->keys.keys[store->kinds[entry->kind].schema->column_cnt][0];

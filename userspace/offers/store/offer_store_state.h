@@ -46,7 +46,7 @@ struct offer_row {
 	uint8_t level; /* as the index has it */
 	uint8_t hop_cnt; /* the lowest with which a word of it came; OFFER_HOPS_NONE: it goes nowhere */
 	uint8_t hop_max; /* of the newest word */
-	bool is_own, is_tombstone;
+	bool is_own, is_tombstone, is_seed_form;
 };
 
 /*
@@ -245,9 +245,17 @@ void offers_index_step(struct offer_store *store);
 /* offer_search.c: row as callers see it. */
 void offers_view_write(const struct offer_store *store, const struct offer_row *row,
 		       const struct offer_record *record, struct offer_view *out_view);
-/* offers_level_of: of the provider of msg, at this moment. */
-unsigned offers_level_of(const struct offer_store *store, bool is_own, uint32_t service,
-			 const uint8_t *provider);
+/* Of the seed form, whose signature covers neither the address nor the time of an offer. */
+#define OFFER_SEED_LEVEL_MAX 1u
+
+/* offers_level_of: of an offer, at this moment: that of its provider, as far as its form lets it. */
+struct offer_judged {
+	bool is_own, is_seed_form;
+	uint32_t service;
+	const uint8_t *provider;
+};
+unsigned offers_level_of(const struct offer_store *store, const struct offer_judged *judged);
+unsigned offers_level_of_row(const struct offer_store *store, const struct offer_row *row);
 /* offers_level_condition makes the condition on kind's last column; false: search asks for none. */
 bool offers_level_condition(const struct offer_kind *kind, const struct offer_search *search,
 			    struct schema_condition *out);

@@ -54,7 +54,7 @@ struct rig_word {
 	uint64_t at_s;	    /* 0: now */
 	unsigned ttl_hours; /* 0: 24 */
 	unsigned network;   /* it came from; 0: 1 */
-	bool is_own;
+	bool is_own, is_seed_form;
 	const char *fields[8]; /* FIELD=VALUE */
 };
 
@@ -180,7 +180,7 @@ static inline void rig_write(const struct rig_word *word, struct rig_message *ou
 	out->msg = (struct service_message){
 		.service = rig.schema->id,
 		.type = type,
-		.is_full_cover = true,
+		.is_full_cover = !word->is_seed_form,
 		.version = 1,
 		.provider = out->address,
 		.signature = signature,

@@ -216,6 +216,32 @@ static void test_levels_outlive_updates_and_restarts(void)
 	rig_end();
 }
 
+static void test_an_offer_in_the_seed_form_is_of_level_1_at_most(void)
+{
+	level_begin(1000);
+	for (unsigned i = 0; i < 4; i++) {
+		levels[i] = i;
+		CHECK_EQ(rig_put(&(struct rig_word){.provider = i, .is_seed_form = true}),
+			 OFFER_STORED);
+	}
+	CHECK_EQ(find(0, 1).cnt, 1);
+	CHECK_EQ(find(1, 2).cnt, 3);
+	CHECK_EQ(find(2, 0).cnt, 0);
+	CHECK(rig_get(3, 0));
+	CHECK_EQ(rig_seen.view.level, 1);
+	(void)rig_pass(0);
+	rig_close();
+	level_open();
+	CHECK_EQ(find(2, 0).cnt, 0);
+	levels[0] = 3;
+	offers_store_relevel(rig.offers, UINT32_MAX);
+	CHECK_EQ(find(1, 2).cnt, 4);
+	/* The provider's own word in full cover has all of its level. */
+	CHECK_EQ(rig_put(&(struct rig_word){.provider = 3, .sequence = 2}), OFFER_REPLACED);
+	CHECK_EQ(find(3, 0).cnt, 1);
+	rig_end();
+}
+
 /* One verified offer behind thousands of others costs what the page costs, not a walk. */
 static void test_a_find_by_level_looks_at_few_rows(void)
 {
@@ -238,6 +264,7 @@ int main(void)
 	RUN(test_an_offer_that_is_lifted_is_given_once_and_one_that_falls_is_not);
 	RUN(test_a_level_that_was_lost_is_never_shown);
 	RUN(test_levels_outlive_updates_and_restarts);
+	RUN(test_an_offer_in_the_seed_form_is_of_level_1_at_most);
 	RUN(test_a_find_by_level_looks_at_few_rows);
 	return check_done();
 }
