@@ -12,9 +12,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import os
 import pathlib
-import re
 import socket
 import struct
 import sys
@@ -25,6 +23,7 @@ import fabric
 from fabric import connect, key_of
 from lab import OK, check, check_eq, run, wait_for
 from mesh_trace import Trace, cbor2
+from process_memory import memory_of
 from sessions import node_id
 
 try:
@@ -41,7 +40,6 @@ SPREAD_S = 20
 OVERLAY_S = 5  # for what nodes say of others
 ANSWER_S = 70  # a box is looked into after 2, 4, 8, 16, 32 s and each minute
 MARKER = "moonlight-sonata-at-half-past-nine"
-PIECE_LEN = 1 << 30
 TYPES = {1: "Announce", 2: "Query", 3: "Response", 4: "Reserve", 5: "Confirm", 6: "Cancel", 7: "Update", 8: "Revoke"}
 STORY = ["Announce", "Query", "Response", "Reserve", "Confirm"]
 SERVICE_MESSAGE, MAILBOX_PUT = 310, 622
@@ -126,25 +124,6 @@ def one_time_seed(daemon, token):
     seed = next(key[at:at + 32] for at in range(len(key) - 31)
                 if sodium.crypto_sign_seed_keypair(key[at:at + 32])[0] == key_of(node_id(daemon)))
     return hmac.new(seed, b"mesh/svc/consumer/v1/" + token.hex().encode(), hashlib.sha256).digest()
-
-
-def memory_of(daemon):
-    """All pages that the process has in memory."""
-    pid, page = daemon.pid(), os.sysconf("SC_PAGE_SIZE")
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory, \
-            open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, flags = line.split()[:2]
-            begin, end = (int(part, 16) for part in span.split("-"))
-            if "r" not in flags or "[v" in line:
-                continue
-            for at in range(begin, end, PIECE_LEN):
-                cnt = (min(end, at + PIECE_LEN) - at) // page
-                pagemap.seek(at // page * 8)
-                # The two highest bits of an entry: present, swapped.
-                for run_of in re.finditer(rb"[\x40-\xff]+", pagemap.read(cnt * 8)[7::8]):
-                    memory.seek(at + run_of.start() * page)
-                    yield memory.read((run_of.end() - run_of.start()) * page)
 
 
 def found_in(pieces, marks):

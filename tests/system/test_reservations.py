@@ -5,9 +5,7 @@
         n2 (provider) --- n1 (relay, keeps the answer) --- n3 (consumer)
 """
 import json
-import os
 import pathlib
-import re
 import sys
 import time
 
@@ -15,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import connect
 from lab import OK, check, check_eq, run, wait_for
+from process_memory import memory_of
 from sessions import node_id
 
 FLAT = ("housing", "room_type=apartment", "size=62", "rent=900", "available_from=2027-01-01",
@@ -22,7 +21,6 @@ FLAT = ("housing", "room_type=apartment", "size=62", "rent=900", "available_from
 SLOT = ("fapp", "specialities=depression", "modalities=video", "cost_bearers=self-pay",
         "postcode=10115", "slots=2027-01-01T10:00", "slot_type=first-talk")
 SPREAD_S = 5
-PIECE_LEN = 1 << 30
 # The box is looked into after 2, 4, 8, 16, 32 s and each minute.
 ANSWER_S = 70
 # A Reserve is sent again after 20 s.
@@ -111,23 +109,7 @@ def story(lab, words, filters):
 
 def memory_has(daemon, text):
     """Whether a page that the process has in memory holds text."""
-    pid, page = daemon.pid(), os.sysconf("SC_PAGE_SIZE")
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory, \
-            open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, flags = line.split()[:2]
-            begin, end = (int(part, 16) for part in span.split("-"))
-            if "r" not in flags or "[v" in line:
-                continue
-            for at in range(begin, end, PIECE_LEN):
-                cnt = (min(end, at + PIECE_LEN) - at) // page
-                pagemap.seek(at // page * 8)
-                # The two highest bits of an entry: present, swapped.
-                for run_of in re.finditer(rb"[\x40-\xff]+", pagemap.read(cnt * 8)[7::8]):
-                    memory.seek(at + run_of.start() * page)
-                    if text.encode() in memory.read((run_of.end() - run_of.start()) * page):
-                        return True
-    return False
+    return any(text.encode() in piece for piece in memory_of(daemon))
 
 
 def events_of(daemon):

@@ -19,14 +19,14 @@ NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 Packet = collections.namedtuple("Packet", "kind source_port address port first")
 
 
-class Capture:
-    """packets grows while it runs; close() ends it and returns them all."""
+class Watcher:
+    """A script in a namespace, whose lines say what it sees; close() ends it and returns all of that."""
+    script = pathlib.Path(__file__)
 
     def __init__(self, lab, netns):
-        self.packets = []
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", netns, sys.executable, str(pathlib.Path(__file__))],
-            stdout=subprocess.PIPE, text=True)
+        self.seen = []
+        self.process = subprocess.Popen(["ip", "netns", "exec", netns, sys.executable, str(self.script)],
+                                        stdout=subprocess.PIPE, text=True)
         lab.processes.append(self.process)
         assert self.process.stdout.readline() == "ready\n"
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -34,14 +34,26 @@ class Capture:
 
     def read(self):
         for line in self.process.stdout:
-            kind, source_port, address, port, first = line.split()
-            self.packets.append(Packet(kind, int(source_port), address, int(port), int(first)))
+            self.seen.append(self.parse(line.rstrip("\n").split(" ")))
 
     def close(self):
         self.process.terminate()
         self.process.wait()
         self.reader.join()
-        return self.packets
+        return self.seen
+
+
+class Capture(Watcher):
+    """packets grows while it runs."""
+
+    @property
+    def packets(self):
+        return self.seen
+
+    @staticmethod
+    def parse(words):
+        kind, source_port, address, port, first = words
+        return Packet(kind, int(source_port), address, int(port), int(first))
 
 
 def describe(protocol, data):

@@ -8,10 +8,10 @@ import ipaddress
 import pathlib
 import socket
 import struct
-import subprocess
 import sys
-import threading
 import time
+
+from capture import Watcher
 
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP = 3, 0x800, 0x86DD, 17
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
@@ -23,30 +23,13 @@ ETH_LEN, UDP_LEN = 14, 8
 Datagram = collections.namedtuple("Datagram", "time source source_port address port data")
 
 
-class Tap:
-    """close() ends it and returns all datagrams."""
+class Tap(Watcher):
+    script = pathlib.Path(__file__)
 
-    def __init__(self, lab, netns):
-        self.datagrams = []
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", netns, sys.executable, str(pathlib.Path(__file__))],
-            stdout=subprocess.PIPE, text=True)
-        lab.processes.append(self.process)
-        assert self.process.stdout.readline() == "ready\n"
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            when, source, source_port, address, port, data = line.rstrip("\n").split(" ")
-            self.datagrams.append(Datagram(float(when), source, int(source_port), address, int(port),
-                                           bytes.fromhex(data)))
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait()
-        self.reader.join()
-        return self.datagrams
+    @staticmethod
+    def parse(words):
+        when, source, source_port, address, port, data = words
+        return Datagram(float(when), source, int(source_port), address, int(port), bytes.fromhex(data))
 
 
 def udp_of(frame):
