@@ -65,6 +65,16 @@ def test_in_a_line_of_ten_an_offer_goes_four_hops(lab):
     check_eq([has(node, offer) for node in nodes], [True] * 5 + [False] * 5, "four hops")
 
 
+def test_all_offers_of_a_provider_come_to_the_end_of_a_line(lab):
+    """The rates of announces refuse most of them in the flood. Neighbours ask for what they lack."""
+    nodes = n1, _, n3 = start(lab, 3)
+    for here, there in zip(nodes, nodes[1:]):
+        connect(here, there)
+    for _ in range(40):
+        publish(n1)
+    wait_for(lambda: len(find(n3)) == 40, "all at the third", timeout=20)
+
+
 def test_a_query_brings_what_no_announce_does(lab):
     """The provider's offers go one hop. The third node of the line asks the second one."""
     n1, n2, n3 = start(lab, 3, first="[offers]\nhops_max = 1\n")

@@ -2,7 +2,8 @@
 /*
  * What this node says of its services to its neighbours, and which of them get its messages first.
  * It relays each service whose schema it has, or of these the ones that offers.services names. Of
- * services without a schema it sends offers on as well, but cannot answer for them.
+ * services without a schema it sends offers on as well, if offers.services names none, but cannot
+ * answer for them.
  */
 #include <string.h>
 #include <strings.h>

@@ -138,7 +138,7 @@ enum spread_listing {
  * lacks: SPREAD_NEW, this node wants it; SPREAD_KNOWN, it does not; SPREAD_REFUSED: it has no room.
  * give: the messages of an offer go to peer, by offers_spread_give.
  * ref: of the offer that message is a word on; false: it is malformed.
- * passed: peer has what was kept last: it brought it, or gets it now.
+ * passed: peer has what was kept last, as it brought it.
  */
 struct spread_stock {
 	enum spread_listing (*next)(void *ctx, const uint8_t *peer, struct spread_cursor *io_cursor,

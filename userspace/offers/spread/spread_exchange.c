@@ -15,6 +15,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "spread_state.h"
+#include "weft/bytes.h"
 
 #define TELLINGS_CAP	32u
 #define TELL_TIMEOUT_NS (10 * NS_PER_S)
@@ -285,9 +286,26 @@ void offers_spread_give(struct offer_spread *spread, const uint8_t key[static ME
 
 /* --- what is heard --- */
 
-static struct spread_wanted *wanted_place(struct offer_spread *spread, const uint8_t *ref)
+/*
+ * The place of what peer was asked for, else one that is free, else the first one. Places follow from
+ * both, so one neighbour takes none of what another was asked for but by chance.
+ */
+static struct spread_wanted *wanted_place(struct offer_spread *spread, const uint8_t *peer,
+					  const uint8_t *ref, uint64_t now_ns)
 {
-	return &spread->exchange.wanted[(ref[0] | (unsigned)ref[1] << 8) % SPREAD_WANTED_CNT];
+	struct spread_wanted *wanted = spread->exchange.wanted, *empty = NULL;
+	uint32_t at = weft_load_le32(ref) ^ weft_load_le32(peer);
+
+	for (unsigned i = 0; i < SPREAD_WANTED_PROBE; i++) {
+		struct spread_wanted *place = &wanted[(at + i) % SPREAD_WANTED_CNT];
+
+		if (memcmp(place->ref, ref, sizeof(place->ref)) == 0 &&
+		    memcmp(place->peer, peer, sizeof(place->peer)) == 0)
+			return place;
+		if (!empty && now_ns >= place->until_ns)
+			empty = place;
+	}
+	return empty ? empty : &wanted[at % SPREAD_WANTED_CNT];
 }
 
 bool offers_spread_is_wanted(struct offer_spread *spread, const uint8_t *peer,
@@ -300,7 +318,7 @@ bool offers_spread_is_wanted(struct offer_spread *spread, const uint8_t *peer,
 	if (now_ns >= spread->exchange.wanted_until_ns ||
 	    !handler->stock->ref(handler->ctx, message, ref))
 		return false;
-	wanted = wanted_place(spread, ref);
+	wanted = wanted_place(spread, peer, ref, now_ns);
 	return now_ns < wanted->until_ns && memcmp(wanted->ref, ref, sizeof(ref)) == 0 &&
 	       memcmp(wanted->peer, peer, sizeof(wanted->peer)) == 0;
 }
@@ -308,7 +326,7 @@ bool offers_spread_is_wanted(struct offer_spread *spread, const uint8_t *peer,
 static void want(struct offer_spread *spread, const uint8_t *peer, const uint8_t *ref,
 		 uint64_t now_ns)
 {
-	struct spread_wanted *wanted = wanted_place(spread, ref);
+	struct spread_wanted *wanted = wanted_place(spread, peer, ref, now_ns);
 
 	memcpy(wanted->ref, ref, STOCK_REF_LEN);
 	memcpy(wanted->peer, peer, sizeof(wanted->peer));

@@ -41,7 +41,6 @@ static void pass_on(struct offer_spread *spread, const struct spread_message *he
 		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
 		.except = heard->peer,
 		.jitter_ns = jitter_ns,
-		.is_kept = message->type != SERVICE_MESSAGE_QUERY,
 	};
 
 	if (offers_message_hop(message, spread->params.config.hops_max) == SERVICE_MESSAGE_FORWARD)
@@ -193,7 +192,7 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 
 	if (offers_response_parse(message, response) == 0)
 		asked = offers_spread_token_find(spread, response->token, message->service, now_ns);
-	if (asked)
+	if (asked && asked->response_cnt < SPREAD_RESPONSES_MAX)
 		offers_spread_note_response(spread, call->peer_key, response, now_ns);
 	if (!asked || asked->response_cnt == SPREAD_RESPONSES_MAX) {
 		spread->stats.lost_cnt++;

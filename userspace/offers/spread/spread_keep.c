@@ -143,6 +143,8 @@ static void on_saved(void *arg, int err)
 	while ((route = pool_next(&spread->routes, route)))
 		if (route->hops[0].is_set || route->hops[1].is_set)
 			route->is_dirty = spread->keep.has_dirty = true;
+	if (spread->keep.has_dirty)
+		keep_later(spread, spread->keep.submitted_ns + FAILED_NS);
 }
 
 static void dirty_write(struct offer_spread *spread, uint64_t now_ns)
@@ -174,6 +176,7 @@ static void on_due(struct timer *timer, uint64_t now_ns)
 	struct spread_keep *keep = &spread->keep;
 	int err;
 
+	spread->keep.submitted_ns = now_ns;
 	dirty_write(spread, now_ns);
 	timer_cancel(spread->params.timers, timer);
 	err = keep->batch ? store_submit(spread->params.store, keep->batch, on_saved, spread) : 0;

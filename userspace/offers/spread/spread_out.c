@@ -219,15 +219,9 @@ static bool send_begin(struct offer_spread *spread, const uint8_t *key,
 static bool flood_send(struct offer_spread *spread, const struct spread_flood *flood,
 		       const uint8_t *key, struct spread_bytes *message, uint64_t now_ns)
 {
-	const struct spread_handler *handler = &spread->params.handler;
-
 	if (flood->jitter_ns)
 		now_ns += random_below(spread->params.random, flood->jitter_ns);
-	if (!send_begin(spread, key, message, now_ns))
-		return false;
-	if (flood->is_kept && handler->stock)
-		handler->stock->passed(handler->ctx, key);
-	return true;
+	return send_begin(spread, key, message, now_ns);
 }
 
 bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,

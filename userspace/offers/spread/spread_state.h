@@ -122,8 +122,9 @@ struct spread_telling {
 	uint8_t reply[STOCK_LACKS_LEN_MAX + MESH_FRAME_OVERHEAD];
 };
 
-/* An offer that a neighbour was asked for; a later one takes its place. */
-#define SPREAD_WANTED_CNT 1024u
+/* An offer that a neighbour was asked for; when all its places are taken, a later one takes the first. */
+#define SPREAD_WANTED_CNT   4096u
+#define SPREAD_WANTED_PROBE 8u
 struct spread_wanted {
 	uint8_t ref[STOCK_REF_LEN], peer[STOCK_REF_LEN];
 	uint64_t until_ns;
@@ -156,7 +157,8 @@ struct spread_rates {
 struct spread_keep {
 	struct store_batch *batch; /* NULL: nothing is collected */
 	struct timer timer;
-	bool has_dirty; /* some route is */
+	uint64_t submitted_ns; /* the latest batch */
+	bool has_dirty;	       /* some route is */
 };
 
 struct offer_spread {
@@ -220,7 +222,6 @@ struct spread_flood {
 	uint64_t jitter_ns;
 	unsigned fan_out;    /* 0: the configured one */
 	const uint8_t *from; /* NULL, but of what walks and came from a neighbour */
-	bool is_kept;	     /* the stock hears to which neighbours it goes */
 };
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns);

@@ -132,6 +132,9 @@ enum offer_lack offers_store_lacks(struct offer_store *store, const uint8_t *pee
 										: OFFER_NO_ROOM;
 	if (row->is_own)
 		return OFFER_HAD;
+	/* It came in answer to a query. That it is here would say what this node looked for. */
+	if (row->hop_cnt == OFFER_HOPS_NONE)
+		return OFFER_LACKED;
 	if (entry->sequence > row->sequence)
 		return OFFER_LACKED;
 	if (entry->sequence == row->sequence)
