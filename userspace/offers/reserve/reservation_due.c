@@ -15,6 +15,7 @@
 #define LOOK_AGAIN_NS  (600 * NS_PER_S) /* the wall clock may have been set */
 #define PUT_AGAIN_NS   (5 * NS_PER_S)
 #define PUT_AGAIN_MAX  7u /* doublings: ten minutes */
+#define HURRY_NS       (300 * NS_PER_S)
 #define PULL_FIRST_NS  (2 * NS_PER_S)
 #define PULL_OFTEN_CNT 60u		       /* about an hour */
 #define PULL_LATE_S    RESERVATION_OVER_LIFE_S /* an answer may have been in its box for so long */
@@ -26,6 +27,14 @@ void offers_reservation_renew(struct reservation *row, uint64_t now_ns)
 	row->try_cnt = row->pull_cnt = 0;
 	row->try_ns = row->record.message_len ? now_ns : UINT64_MAX;
 	row->pull_ns = row->record.is_made ? now_ns + PULL_FIRST_NS : UINT64_MAX;
+}
+
+void offers_reservation_hurry(struct reservation *row, uint64_t now_ns)
+{
+	const uint64_t soon_ns = now_ns + HURRY_NS;
+
+	if (row->record.message_len && row->try_ns > soon_ns)
+		row->try_ns = soon_ns;
 }
 
 /*

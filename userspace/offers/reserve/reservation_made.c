@@ -332,9 +332,9 @@ enum reservation_verdict offers_reservations_answer(struct reservations *reserva
 		return cancel_settle(row, heard);
 	change.kind = answer_means(row, heard->message->type);
 	if (change.kind == RESERVATION_EVENT_NONE) {
-		/* It did not hear of the Cancel, so that goes once more. */
+		/* It did not hear of the Cancel, so that goes once more, however often this comes. */
 		if (row->record.state == RESERVATION_CANCELLED)
-			offers_reservation_renew(row, heard->now_ns);
+			offers_reservation_hurry(row, heard->now_ns);
 		return RESERVATION_KNOWN;
 	}
 	record = row->record;

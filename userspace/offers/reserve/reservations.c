@@ -327,7 +327,7 @@ bool offers_reservations_page(const struct reservations *reservations,
 		const struct reservation_place place = place_of(row);
 		unsigned at = cnt;
 
-		if (!is_first && place_compare(&ask->after, row) >= 0)
+		if (!is_kept(row) || (!is_first && place_compare(&ask->after, row) >= 0))
 			continue;
 		while (at > 0 && place_compare(&place, page[at - 1]) < 0)
 			at--;

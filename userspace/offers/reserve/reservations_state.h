@@ -210,6 +210,8 @@ void offers_reservation_mark_forget(struct reservations *reservations, const uin
 void offers_reservation_due(struct reservation *row, uint64_t now_ns);
 /* offers_reservation_renew: what row sends and looks for begins anew, now. */
 void offers_reservation_renew(struct reservation *row, uint64_t now_ns);
+/* offers_reservation_hurry: what row has to send goes within five minutes, and not at once. */
+void offers_reservation_hurry(struct reservation *row, uint64_t now_ns);
 
 /* --- reservation_made.c --- */
 
