@@ -95,15 +95,15 @@ static void watch_over(struct offer_watch *watch)
 }
 
 /* false: none is free, and no account has more than this one. */
-static bool place_take(struct offer_watch *watch, uint64_t account)
+static bool place_take(struct offer_watch *watch, const struct offer_watch_ask *ask)
 {
 	struct fair_places *places = &watch->offers->watch_places;
 	struct fair_item *item;
 	struct offer_watch *victim;
 	struct fair_path path;
 
-	fair_path_start(FAIR_UNKNOWN, &path);
-	fair_path_add(&places->paths, &path, &account, sizeof(account));
+	fair_path_start(ask->class, &path);
+	fair_path_add(&places->paths, &path, &ask->account, sizeof(ask->account));
 	switch (fair_take(&places->fair, &path, &watch->share, places->fair.now_ns, &item)) {
 	case FAIR_TAKEN:
 		return true;
@@ -151,7 +151,7 @@ int offers_watch(struct service_offers *offers, const struct offer_watch_ask *as
 	watch->ended = ask->ended;
 	watch->arg = ask->arg;
 	err = watch_read(watch, &ask->words, fault);
-	if (err == 0 && !place_take(watch, ask->account))
+	if (err == 0 && !place_take(watch, ask))
 		err = WEFT_EFULL;
 	if (err < 0) {
 		watch_free(watch);
@@ -211,7 +211,8 @@ int offers_watches_open(struct service_offers *offers)
 	static const struct fair_config pool = {.name = "watches of offers",
 						.cap_cnt = OFFER_WATCHES_MAX,
 						.kind = FAIR_LASTING,
-						.level_cnt = 1};
+						.level_cnt = 1,
+						.parts = {[FAIR_UNKNOWN] = 8, [FAIR_CHOSEN] = 8}};
 	int err = arena_open(&offers->watch_arena, ARENA_GROWS);
 
 	random_fill(offers->params.random, offers->watch_places.paths.secret,

@@ -267,8 +267,8 @@ struct service_relays *offers_service_relays(struct service_offers *offers);
 /*
  * A watch gives the offers that fit from when they are stored here. These are new ones, and those
  * that a change makes fit, of the offer or of its provider's level. Each comes once, as far as the
- * latest 1,024 that were given tell. Local programs alone have watches, OFFER_WATCHES_MAX in all, by
- * fair shares of their users. Where all are taken, the youngest watch of the user that has most ends
+ * latest 1,024 that were given tell. Programs of this machine and readers of the gateway have
+ * OFFER_WATCHES_MAX in all, by fair shares of their users and networks. Where all are taken, the youngest watch of the user that has most ends
  * for that of another.
  */
 #define OFFER_WATCHES_MAX 64u
@@ -277,8 +277,9 @@ struct offer_watch_ask {
 	struct offer_words words; /* as offers_choose; copied */
 	bool has_level;		  /* as of offer_page_ask */
 	uint8_t level;
-	uint64_t account;  /* of the program's user */
-	found_offer_fn fn; /* it calls no function of offers but offers_unwatch */
+	enum fair_class class; /* FAIR_CHOSEN: a user of this machine, with half of the places */
+	uint64_t account;      /* of the program's user, or of a network of the gateway's */
+	found_offer_fn fn;     /* it calls no function of offers but offers_unwatch */
 	/* The watch is no more: WEFT_EABSENT, as a schema of it is none, or WEFT_EFULL, for another. */
 	void (*ended)(void *arg, int err);
 	void *arg;

@@ -145,6 +145,7 @@ static int watch_begin(struct web_offers_view *view, struct web_watching *watchi
 						words, words_write(view, words)},
 				      .has_level = view->has_level,
 				      .level = view->level,
+				      .class = FAIR_UNKNOWN,
 				      .account = gateway_client(view->exchange) | ACCOUNT_BIT,
 				      .fn = on_match,
 				      .ended = on_ended,
