@@ -20,7 +20,7 @@
 #include "net/resolver.h"
 #include "offers/shared/schema_pointer.h"
 
-#define LOOKS_MAX  4u
+#define LOOKS_MAX  1u /* it holds a thread of the disk while it waits */
 #define TIME_NS	   (10 * NS_PER_S)
 #define POINTS_MAX 2u /* records that are looked at; a second one is a fault */
 
@@ -39,7 +39,7 @@ struct schema_look {
 	unsigned status;  /* of HTTP */
 	bool is_fetching; /* the name had a record */
 	int err;
-	char text[SCHEMA_TEXT_LEN_MAX + 1]; /* one byte more says that it is longer */
+	char text[SCHEMA_TEXT_LEN_MAX];
 	size_t len;
 	struct reader *reader; /* NULL: none runs */
 	bool is_too_long;
@@ -67,7 +67,7 @@ static void look_fetch(struct schema_look *look)
 		.timeout_ns = TIME_NS,
 		.stop_fd = look->stop_fd,
 		.answer = (uint8_t *)look->text,
-		.answer_cap = sizeof(look->text) - 1,
+		.answer_cap = sizeof(look->text),
 	};
 
 	look->is_fetching = true;
@@ -322,7 +322,7 @@ void api_look_up_schema(struct api *api, struct control_call *call,
 		return;
 	}
 	if (looks_cnt(api) == LOOKS_MAX) {
-		control_fail(call, WEFT_EFULL, in->name, "as many names as may be are looked up",
+		control_fail(call, WEFT_EFULL, in->name, "another name is being looked up",
 			     "try again in some seconds");
 		return;
 	}

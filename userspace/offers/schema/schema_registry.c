@@ -349,7 +349,7 @@ int offers_schema_registry_share(struct schema_registry *registry,
 	service = service_named(registry, added.schema->name);
 	if (err == 0 && service)
 		err = share_check(service, shared, fault);
-	if (err == 0 && service)
+	if (err == 0 && service && !shared->is_kept)
 		err = version_check(source_now(service), &added, fault);
 	if (err == 0 && !(service && service->shared.schema))
 		err = shared_room_check(registry, fault);
@@ -403,6 +403,19 @@ void offers_schema_registry_unshare(struct schema_registry *registry,
 	if (service && service->shared.schema &&
 	    memcmp(service->share_id, share_id, sizeof(service->share_id)) == 0)
 		source_remove(registry, service, &service->shared);
+}
+
+const char *offers_schema_registry_reshare(struct schema_registry *registry, const uint8_t *was_id,
+					   const uint8_t *is_id, const char *name, size_t *out_len)
+{
+	struct service *service = service_named(registry, name);
+
+	if (!service || !service->shared.schema ||
+	    memcmp(service->share_id, was_id, sizeof(service->share_id)) != 0)
+		return NULL;
+	memcpy(service->share_id, is_id, sizeof(service->share_id));
+	*out_len = service->shared.text_len;
+	return service->shared.text;
 }
 
 const struct schema *offers_schema_registry_named(const struct schema_registry *registry,

@@ -73,6 +73,7 @@ struct schema_shared {
 	const char *text;
 	size_t len;
 	bool may_replace; /* names that weft ships, too */
+	bool is_kept;	  /* it was taken before, whatever the operator has added since */
 };
 /*
  * offers_schema_registry_share adds one of a share, or a later version of it. As
@@ -86,6 +87,12 @@ int offers_schema_registry_share(struct schema_registry *registry,
 void offers_schema_registry_unshare(struct schema_registry *registry,
 				    const uint8_t share_id[static SCHEMA_SHARE_ID_LEN],
 				    const char *name);
+/*
+ * offers_schema_registry_reshare: what the share was_id brought under a name is is_id's from now on.
+ * Returns its text, which stays the registry's, or NULL: it brought none.
+ */
+const char *offers_schema_registry_reshare(struct schema_registry *registry, const uint8_t *was_id,
+					   const uint8_t *is_id, const char *name, size_t *out_len);
 /* offers_schema_registry_named: small or large letters; NULL. */
 const struct schema *offers_schema_registry_named(const struct schema_registry *registry,
 						  const char *name);

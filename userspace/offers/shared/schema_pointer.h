@@ -8,9 +8,9 @@
 #include "weft/err.h"
 
 /*
- * A TXT record of DNS that points to a schema (docs/wire/offers.md):
+ * A TXT record of DNS that points to a schema (weft-schema(5), IN DNS):
  *
- *	v=mesh-schema1 id=0x80d9e1c4 b3=<64 hexadecimal digits> u=https://example.org/boats.ini
+ *	v=mesh-schema1 id=0xe31436e3 b3=<64 hexadecimal digits> u=https://example.org/boats.ini
  *
  * id is the service's, b3 the BLAKE3 of the text, and so its content id. u may be missing: the text
  * is looked for in the mesh by its content id. DNS is not authenticated, so b3 is what a person

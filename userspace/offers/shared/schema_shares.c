@@ -158,7 +158,8 @@ static int texts_load(struct schema_shares *shares)
 		struct schema_fault fault;
 		struct schema_shared shared = {.share_id = share_id,
 					       .text = (const char *)item.value,
-					       .len = item.value_len};
+					       .len = item.value_len,
+					       .is_kept = true};
 
 		if (!share || len < 2 || len > SCHEMA_NAME_CAP ||
 		    share->used_cnt == SCHEMA_SHARE_FILES_MAX)
@@ -362,17 +363,34 @@ void offers_schema_shares_move(struct schema_shares *shares,
 			       const uint8_t is_id[static SCHEMA_SHARE_ID_LEN])
 {
 	struct schema_share *share = share_of(shares, was_id);
-	struct schema_share_change change = {.share_id = is_id};
+	const struct schema_share_change gone = {.share_id = was_id};
+	struct store_batch *batch;
+	char key[KEY_CAP];
 
+	if (share && share_of(shares, is_id)) {
+		(void)!offers_schema_shares_unfollow(shares, &gone);
+		return;
+	}
 	if (!share)
 		return;
-	change.may_replace = share->may_replace;
-	/* Its schemas come again with the first revision of the new key. */
-	if (offers_schema_shares_follow(shares, &change) < 0)
-		return;
-	change.share_id = was_id;
-	if (offers_schema_shares_unfollow(shares, &change) < 0)
-		return;
+	/* What it brought stays in use until the new key's first revision says otherwise. */
+	batch = store_batch_new(shares->store);
+	store_batch_delete(batch, STORE_META, share_key(key, was_id));
+	memcpy(share->share_id, is_id, SCHEMA_SHARE_ID_LEN);
+	share_put(batch, share);
+	for (unsigned i = 0; i < share->used_cnt; i++) {
+		size_t len;
+		const char *text = offers_schema_registry_reshare(shares->registry, was_id, is_id,
+								  share->used[i], &len);
+
+		text_delete(batch, was_id, share->used[i]);
+		if (text)
+			store_batch_put(batch, STORE_META, text_key(key, is_id, share->used[i]),
+					text, len);
+	}
+	/* What is lost when the store is full is asked for again under the new key. */
+	if (store_submit(shares->store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
 }
 
 const struct schema_share *offers_schema_shares_at(const struct schema_shares *shares, unsigned idx)

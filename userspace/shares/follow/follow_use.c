@@ -134,7 +134,12 @@ void shares_followed_refresh(struct followed *followed, bool is_told)
 		shares_followed_tell(followed, FOLLOW_HAS_EXPIRED, view->revisions[0].seq, NULL, 0);
 	if (view->state != was && view->state == FOLLOW_REVOKED && !view->head.has_successor)
 		shares_followed_tell(followed, FOLLOW_WAS_REVOKED, view->head.seq, NULL, 0);
-	if (params->on_changed && (view->is_used != was_used || (view->is_used && is_told)))
+	/* That one ends is said though it was not in use, as one whose head had expired. */
+	bool has_ended = view->state != was &&
+			 (view->state == FOLLOW_REVOKED || view->state == FOLLOW_BLOCKED);
+
+	if (params->on_changed &&
+	    (has_ended || view->is_used != was_used || (view->is_used && is_told)))
 		params->on_changed(params->ctx, view);
 }
 

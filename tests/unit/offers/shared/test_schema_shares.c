@@ -219,12 +219,27 @@ static void test_a_share_that_moves_keeps_what_the_operator_said(void)
 
 	begin();
 	CHECK_EQ(offers_schema_shares_follow(shares, &change), 0);
+	offers_schema_shares_take(
+		shares, &(const struct schema_revision){
+				.share_id = change.share_id,
+				.revision = 1,
+				.file_cnt = 1,
+				.files = &(const struct schema_file){"boats", TEXT("boats", 1),
+								     strlen(TEXT("boats", 1))}});
 	id_of(7, id);
 	offers_schema_shares_move(shares, change.share_id, id);
 	CHECK(!offers_schema_shares_lookup(shares, change.share_id));
 	CHECK(offers_schema_shares_lookup(shares, id)->may_replace);
+	CHECK_EQ(version_of("boats"), 1);
 	offers_schema_shares_move(shares, change.share_id, id);
 	CHECK(offers_schema_shares_lookup(shares, id));
+	store_flush(store);
+	close_all();
+	open_all();
+	/* And what it brought, under its new name alone. */
+	CHECK_EQ(version_of("boats"), 1);
+	CHECK_EQ(take(7, (const char *[]){NULL})->used_cnt, 0);
+	CHECK_EQ(version_of("boats"), 0);
 	end();
 }
 
