@@ -22,6 +22,7 @@ struct entry {
 	struct lan_node node;
 	uint32_t interface;
 	uint64_t until_ns, again_ns;
+	uint64_t said_services; /* all that it ever said to relay */
 };
 
 /* --- nodes --- */
@@ -80,10 +81,13 @@ static void node_find(struct lan *lan, struct entry *entry, uint64_t now_ns)
 static void services_note(struct lan *lan, struct entry *entry, const struct hearing *hearing,
 			  uint64_t now_ns)
 {
-	uint64_t before = entry->node.services;
+	uint64_t services = (entry->node.services | hearing->gained) & ~hearing->lost;
+	bool is_news = services & ~entry->said_services;
 
-	entry->node.services = (before | hearing->gained) & ~hearing->lost;
-	if (entry->node.services & ~before || (entry->node.services && now_ns >= entry->again_ns))
+	entry->node.services = services;
+	entry->said_services |= services;
+	/* A service that goes and comes is no news, so it causes no dial. */
+	if (is_news || (services && now_ns >= entry->again_ns))
 		node_find(lan, entry, now_ns);
 }
 
