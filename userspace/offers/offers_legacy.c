@@ -155,29 +155,41 @@ static enum offers_legacy_verdict announce_take(struct service_offers *offers,
 		     : message_keep(offers, ask, announce.key, writer_len(&w));
 }
 
-/* The announces of a response. The first that is not taken ends it. */
+/* The announces of a response. One that is not taken stops no other; the first fault is said if none is. */
 static enum offers_legacy_verdict response_take(struct service_offers *offers,
 						struct offers_legacy_ask *ask,
 						const struct schema *schema,
 						const struct cursor *array)
 {
-	enum offers_legacy_verdict verdict = OFFERS_LEGACY_TAKEN;
+	enum offers_legacy_verdict fault = OFFERS_LEGACY_TAKEN, verdict;
+	char why[sizeof(ask->why)];
+	bool is_any_taken = false;
 	struct cbor_reader r;
 
 	cbor_reader_init(&r, array->pos, cursor_left(array));
 	if (cbor_enter_array(&r) > LEGACY_FAPP_RESULTS_MAX)
 		return refuse(ask, "it has more than 50 announces");
-	while (verdict == OFFERS_LEGACY_TAKEN && cbor_next(&r)) {
+	while (cbor_next(&r)) {
 		const uint8_t *begin = r.c.pos;
+		bool is_map = cbor_peek(&r) == CBOR_MAP;
 		struct cursor map;
 
-		if (cbor_peek(&r) != CBOR_MAP)
-			return OFFERS_LEGACY_MALFORMED;
 		cbor_skip(&r);
 		map = cursor_of(begin, (size_t)(r.c.pos - begin));
-		verdict = announce_take(offers, ask, schema, &map);
+		verdict = is_map ? announce_take(offers, ask, schema, &map)
+				 : refuse(ask, "an announce in it is no map");
+		is_any_taken |= verdict == OFFERS_LEGACY_TAKEN;
+		if (verdict != OFFERS_LEGACY_TAKEN && fault == OFFERS_LEGACY_TAKEN) {
+			fault = verdict;
+			memcpy(why, ask->why, sizeof(why));
+		}
+		if (verdict == OFFERS_LEGACY_TOO_MANY)
+			break;
 	}
-	return verdict;
+	if (is_any_taken || fault == OFFERS_LEGACY_TAKEN)
+		return OFFERS_LEGACY_TAKEN;
+	memcpy(ask->why, why, sizeof(why));
+	return fault;
 }
 
 /* --- queries --- */

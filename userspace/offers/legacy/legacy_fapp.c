@@ -116,6 +116,8 @@ int offers_legacy_fapp_announce(const struct schema *schema, const struct cursor
 
 		seen |= 1u << own;
 		own_read(&r, own, out);
+		if (cbor_is_bad(&r) && own < KEY_CNT)
+			return fault_set(fault, key, len, "has a value of another kind or length");
 	}
 	if (cbor_reader_finish(&r) < 0)
 		return fault_set(fault, "", 0, "is no map of text keys");
