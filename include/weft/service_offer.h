@@ -131,7 +131,8 @@ int weft_service_reservations_each(struct weft_client *client,
 /*
  * weft_service_reservations_watch gives fn, from weft_client_dispatch, each reservation as it comes
  * and as its state changes, from now on. If the daemon could not wait for a slow program, all are
- * given once more. The watch is gone after the end.
+ * given once more. The watch is gone after the end. The program's user needs the role operate: one
+ * that may only look hears nothing.
  */
 struct weft_service_reservations_watch;
 WEFT_MUST_CHECK

@@ -44,8 +44,8 @@ struct timer_wheel;
  *	kept		room_len in units of DEPOSIT_UNIT_LEN, tombstones among them: any peer of a STORE
  *			node. Shares are those of its network, its key and the recipient. A full
  *			room takes from the account that has most, the youngest first.
- *	of a recipient	DEPOSITS_PER_RECIPIENT, and 1/16 of the room: then the network that has most there
- *			gives one up, or the newcomer is refused
+ *	of a recipient	DEPOSITS_PER_RECIPIENT places by bytes. Class, family, network and depositor share
+ *			them: the account that has most gives way, or the newcomer is refused.
  *	outbox		DEPOSITS_OUT_MAX: parts of this node; one part has at most what is left free
  *	delivered	DEPOSITS_SEEN_MAX: deposits that a part of this node took; the oldest is forgotten
  *	left alone	DEPOSITS_REST_CAP: STORE nodes that give rows of no use (deposit_patience.c)

@@ -154,9 +154,9 @@ void offer_table_print(const struct invocation *inv, const struct api_offer_list
 
 		if (is_seen(offers, i))
 			continue;
-		/* It was removed just now. */
+		/* It was removed just now, as the message says; the others are shown. */
 		if (schema_ask(inv, offers->rows[i].schema, &schema) != STATUS_OK)
-			return;
+			continue;
 		group.schema = schema;
 		if (is_named)
 			printf("%s%s: %s\n", i ? "\n" : "", schema->name, schema->title);

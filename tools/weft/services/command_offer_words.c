@@ -32,18 +32,23 @@ static int line_refuse(const struct reading *reading, unsigned number, const cha
 	return schema_fault_say(reading->path, &fault);
 }
 
+static bool is_blank(char letter)
+{
+	return letter == ' ' || letter == '\t' || letter == '\r';
+}
+
 static size_t blanks_ahead(const char *text, size_t len)
 {
 	size_t cnt = 0;
 
-	while (cnt < len && strchr(" \t\r", text[cnt]))
+	while (cnt < len && is_blank(text[cnt]))
 		cnt++;
 	return cnt;
 }
 
 static size_t len_trimmed(const char *text, size_t len)
 {
-	while (len && strchr(" \t\r", text[len - 1]))
+	while (len && is_blank(text[len - 1]))
 		len--;
 	return len;
 }

@@ -280,6 +280,9 @@ static struct web_offers_failure answer_failure(const char *error, const json_t 
 		return (struct web_offers_failure){400, "invalid_field", text, field};
 	}
 	api_http_held_why(what, parameters, text);
+	/* Of the rights of a caller the protocol has no number. */
+	if (!json_object_get(parameters, "code"))
+		return (struct web_offers_failure){403, "permission_denied", text, NULL};
 	return code == WEFT_EABSENT
 		       ? (struct web_offers_failure){404, "not_found", text, NULL}
 		       : (struct web_offers_failure){409, "reservation_failed", text, NULL};
