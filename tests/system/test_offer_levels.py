@@ -114,7 +114,8 @@ def test_a_watch_that_had_an_offer_is_not_given_it_again_when_it_rises(lab):
 
 
 def test_a_relay_answers_with_offers_that_may_be_verified(lab):
-    a, b, c = start(lab, "a"), start(lab, "b"), start(lab, "c")
+    # b's offers go one hop, so c has those alone that a answers with.
+    a, b, c = start(lab, "a"), start(lab, "b", "[offers]\nhops_max = 1\n"), start(lab, "c")
     join(b, a)
     registry = Registry(7)
     provider, offer = key_of(b), publish(b)

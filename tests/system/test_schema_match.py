@@ -23,7 +23,7 @@ WORDS = ["balcony", "lift", "cellar", "dishwasher", "dishwashing", "garden", "tu
 
 def random_home(dice):
     """A home of few different values, so that filters meet their bounds."""
-    home = {ROOM_TYPE: dice.randint(1, 3), SIZE: dice.randint(10, 40),
+    home = {ROOM_TYPE: dice.randint(0, 2), SIZE: dice.randint(10, 40),
             RENT: dice.choice([0, 65535, *range(300, 900, 25)]),
             FROM: 1_800_000_000 + 86_400 * dice.randint(0, 30),
             POSTCODE: dice.choice(["10115", "10117", "10999", "101", "SW1A 1AA", "SW1", "80331", "1012 AB"])}
@@ -40,7 +40,7 @@ def random_home(dice):
 
 # The filters by their key: what a query asks for, and whether a home fits.
 PUBLISHED = {
-    1: (lambda dice: dice.randint(1, 3), lambda home, asked: home[ROOM_TYPE] == asked),
+    1: (lambda dice: dice.randint(0, 2), lambda home, asked: home[ROOM_TYPE] == asked),
     2: (lambda dice: dice.choice([0, 300, 450, 600, 65535, 100_000]), lambda home, asked: home[RENT] <= asked),
     3: (lambda dice: dice.randint(5, 45), lambda home, asked: home[SIZE] >= asked),
     4: (lambda dice: dice.choice(["1", "101", "10115", "SW1", "SW1A 1A", "9"]),
@@ -59,19 +59,19 @@ OTHERS = {
 # Of fapp: specialities, modalities, cost bearers, postcode, slots, slot type.
 DAY = 86_400
 FAPP = {
-    1: (lambda dice: dice.sample(range(1, 18), dice.randint(1, 3)), lambda offer, asked: set(offer[1]) & set(asked)),
-    2: (lambda dice: dice.sample(range(1, 4), dice.randint(1, 2)), lambda offer, asked: set(offer[2]) & set(asked)),
-    3: (lambda dice: dice.sample(range(1, 8), dice.randint(1, 2)), lambda offer, asked: set(offer[3]) & set(asked)),
+    1: (lambda dice: dice.sample(range(17), dice.randint(1, 3)), lambda offer, asked: set(offer[1]) & set(asked)),
+    2: (lambda dice: dice.sample(range(3), dice.randint(1, 2)), lambda offer, asked: set(offer[2]) & set(asked)),
+    3: (lambda dice: dice.sample(range(7), dice.randint(1, 2)), lambda offer, asked: set(offer[3]) & set(asked)),
     4: (lambda dice: dice.choice(["1", "10", "101", "80331"]), lambda offer, asked: offer.get(4, "").startswith(asked)),
     5: (lambda dice: sorted(1_800_000_000 + DAY * dice.randint(-2, 40) for _ in range(2)),
         lambda offer, asked: any(asked[0] <= slot <= asked[1] for slot in offer.get(5, []))),
-    6: (lambda dice: dice.sample(range(1, 7), dice.randint(1, 2)), lambda offer, asked: offer[6] in asked),
+    6: (lambda dice: dice.sample(range(6), dice.randint(1, 2)), lambda offer, asked: offer[6] in asked),
 }
 
 
 def random_therapist(dice):
-    offer = {1: dice.sample(range(1, 18), dice.randint(1, 4)), 2: dice.sample(range(1, 4), dice.randint(1, 3)),
-             3: dice.sample(range(1, 8), dice.randint(1, 4)), 6: dice.randint(1, 6)}
+    offer = {1: dice.sample(range(17), dice.randint(1, 4)), 2: dice.sample(range(3), dice.randint(1, 3)),
+             3: dice.sample(range(7), dice.randint(1, 4)), 6: dice.randint(0, 5)}
     if dice.random() < 0.8:
         offer[4] = dice.choice(["10115", "10117", "12043", "80331", "803"])
     if dice.random() < 0.8:
