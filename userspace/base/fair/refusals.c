@@ -90,6 +90,13 @@ const struct refusal *refusals_next(const struct refusals *refusals, const struc
 	return NULL;
 }
 
+/* Of those of one moment the one that was refused more often: an address goes before its keys. */
+static bool is_before(const struct refusal *row, const struct refusal *other)
+{
+	return row->last_ns != other->last_ns ? row->last_ns > other->last_ns
+					      : row->cnt > other->cnt;
+}
+
 unsigned refusals_newest(const struct refusals *refusals,
 			 struct refusal out[static REFUSALS_NEWER_CNT])
 {
@@ -101,7 +108,7 @@ unsigned refusals_newest(const struct refusals *refusals,
 
 		if (row->who.kind == REFUSED_NONE)
 			continue;
-		while (at > 0 && out[at - 1].last_ns < row->last_ns)
+		while (at > 0 && is_before(row, &out[at - 1]))
 			at--;
 		if (at == REFUSALS_NEWER_CNT)
 			continue;

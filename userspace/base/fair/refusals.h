@@ -62,7 +62,10 @@ void refusals_note(struct refusals *refusals, const struct refused *who, const c
 
 /* refusals_next walks the rows: start with NULL, ends with NULL. */
 const struct refusal *refusals_next(const struct refusals *refusals, const struct refusal *row);
-/* refusals_newest writes the rows that changed last, the newest first; returns how many. */
+/*
+ * refusals_newest writes the rows that changed last: the newest first, of one moment those that were
+ * refused most. Returns how many.
+ */
 unsigned refusals_newest(const struct refusals *refusals,
 			 struct refusal out[static REFUSALS_NEWER_CNT]);
 

@@ -198,6 +198,24 @@ static void test_full_refusals_forget_the_oldest(void)
 	arena_close(&arena);
 }
 
+/* An address is refused as often as all of its keys together. */
+static void test_of_one_moment_those_refused_most_come_first(void)
+{
+	struct refusal newest[REFUSALS_NEWER_CNT];
+	const struct addr addr = {.ip = {192, 0, 2, 1}, .family = ADDR_IPV4};
+	uint8_t key[32] = {0};
+
+	load_make(LOAD_LINE_CNT);
+	for (uint8_t i = 0; i < 2 * REFUSALS_NEWER_CNT; i++) {
+		key[0] = i;
+		load_refuse(&load, &(struct load_who){.key = key, .addr = &addr}, "a pool", 1, S);
+	}
+	CHECK_EQ(refusals_newest(&load.refusals, newest), REFUSALS_NEWER_CNT);
+	CHECK_EQ(newest[0].who.kind, REFUSED_ADDR);
+	CHECK_EQ(newest[0].cnt, 2 * REFUSALS_NEWER_CNT);
+	arena_close(&arena);
+}
+
 static void test_costliest_networks_are_named_in_order(void)
 {
 	struct load_network one[LOAD_NETWORK_CNT] = {0}, two[LOAD_NETWORK_CNT] = {0};
@@ -341,6 +359,7 @@ int main(void)
 	RUN(test_refused_take_is_charged_to_address_and_key_alone);
 	RUN(test_refusals_name_the_pool_how_often_and_until_when);
 	RUN(test_full_refusals_forget_the_oldest);
+	RUN(test_of_one_moment_those_refused_most_come_first);
 	RUN(test_costliest_networks_are_named_in_order);
 	RUN(test_site_moves_the_network);
 	RUN(test_heavy_accounts_are_found_and_light_ones_not_blamed);
