@@ -19,7 +19,7 @@ static struct schema *schema_compile(const char *text, size_t len)
 char *schema_file_text(const char *name, size_t *out_len)
 {
 	char path[128];
-	char *text = malloc(SCHEMA_TEXT_LEN_MAX);
+	char *text = malloc(SCHEMA_TEXT_LEN_MAX + 1);
 	FILE *file;
 
 	snprintf(path, sizeof(path), "userspace/offers/shipped/%s.ini", name);
@@ -29,6 +29,7 @@ char *schema_file_text(const char *name, size_t *out_len)
 		exit(1);
 	}
 	*out_len = fread(text, 1, SCHEMA_TEXT_LEN_MAX, file);
+	text[*out_len] = '\0';
 	fclose(file);
 	return text;
 }
