@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What neighbours may lack of what is kept. The latest changes are in a ring, each with the neighbours
- * that are known to have it. A neighbour that is new, or was away for longer than the ring is, goes
+ * What neighbours may lack of what is kept. The latest changes are in a ring, each with the neighbour
+ * that brought it. A neighbour that is new, or was away for longer than the ring is, goes
  * through all places first.
  */
 #include <string.h>
@@ -38,16 +38,13 @@ void offers_store_passed(struct offer_store *store, const uint8_t *peer)
 {
 	struct offer_change *change = change_at(store, store->change_next - 1);
 
-	if (change->holder_cnt < OFFER_HOLDERS_MAX)
-		change->holders[change->holder_cnt++] = holder_of(peer);
+	change->holder = holder_of(peer);
+	change->has_holder = true;
 }
 
 static bool has_it(const struct offer_change *change, const uint8_t *peer)
 {
-	for (uint32_t i = 0; i < change->holder_cnt; i++)
-		if (change->holders[i] == holder_of(peer))
-			return true;
-	return false;
+	return change->has_holder && change->holder == holder_of(peer);
 }
 
 static void row_near(struct offer_store *store, struct offer_row *row, uint8_t hop_cnt,

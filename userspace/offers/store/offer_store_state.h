@@ -53,11 +53,10 @@ struct offer_row {
  * What came lately, for neighbours that lack it. A neighbour is known by the first four bytes of its
  * key. One that has those of another does not hear of what that one has, and loses by it alone.
  */
-#define OFFER_HOLDERS_MAX 9u /* the neighbour that brought it, and those to which it went on */
 struct offer_change {
 	uint32_t place;
-	uint32_t holder_cnt;
-	uint32_t holders[OFFER_HOLDERS_MAX];
+	uint32_t holder; /* the neighbour that brought it */
+	bool has_holder;
 };
 
 /* A record that was read lately. Its bytes are kept where another one takes the place. */
