@@ -10,26 +10,12 @@ import subprocess
 import sys
 import time
 
-SUPPORT = pathlib.Path(__file__).parent / "support"
-sys.path.insert(0, str(SUPPORT))
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lan_lab import LAN, LISTEN, third_party
 from lab import OK, REFUSED, check, check_eq, run, wait_for
+from sessions import node_id
 
-LISTEN = ["0.0.0.0:7000", "[::]:7000"]
-LAN = "[lan]\ninterfaces = all\n"
 NOBODY = "ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1y"
-
-
-def third_party(lab, netns, *words):
-    """lan_listener.py in a namespace; gives what it said so far."""
-    out = open(lab.dir / f"third-party-{len(lab.processes)}", "w+", encoding="ascii")
-    lab.processes.append(subprocess.Popen(
-        ["ip", "netns", "exec", netns, sys.executable, SUPPORT / "lan_listener.py", *words],
-        stdout=out))
-
-    def said():
-        return [json.loads(line) for line in pathlib.Path(out.name).read_text().splitlines()
-                if line.endswith("}")]
-    return said
 
 
 def heard(daemon):
@@ -38,10 +24,6 @@ def heard(daemon):
 
 def ways_of(daemon, node_id):
     return {node["way"] for node in heard(daemon) if node.get("node_id") == node_id}
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def test_b38_both_list_each_other(lab):

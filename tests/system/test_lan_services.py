@@ -4,17 +4,14 @@
 
     namespaces n1 (10.77.0.1, fd77::1) .. on one switch
 """
-import json
 import pathlib
-import subprocess
 import sys
 
-SUPPORT = pathlib.Path(__file__).parent / "support"
-sys.path.insert(0, str(SUPPORT))
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lan_lab import LAN, LISTEN, third_party
 from lab import OK, check, check_eq, run, wait_for
+from sessions import node_id
 
-LISTEN = ["0.0.0.0:7000", "[::]:7000"]
-LAN = "[lan]\ninterfaces = all\n"
 # Of weft-schema(5), the smallest.
 SCHEMA = """[service]
 name = boats
@@ -26,23 +23,6 @@ type = text
 required = yes
 max = 40
 """
-
-
-def third_party(lab, netns, *words):
-    """lan_listener.py in a namespace; gives what it said so far."""
-    out = open(lab.dir / f"third-party-{len(lab.processes)}", "w+", encoding="ascii")
-    lab.processes.append(subprocess.Popen(
-        ["ip", "netns", "exec", netns, sys.executable, SUPPORT / "lan_listener.py", *words],
-        stdout=out))
-
-    def said():
-        return [json.loads(line) for line in pathlib.Path(out.name).read_text().splitlines()
-                if line.endswith("}")]
-    return said
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def services_of(daemon, other):

@@ -15,24 +15,12 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
+from boats import BOATS
 from lab import OK, REFUSED, check, check_eq, need_root, run, run_plain, wait_for
 
 NOT_FOUND, NOT_VERIFIED, USAGE = 4, 7, 2
 SERVERS = "10.77.0.1"
 CONFIG = "[dht]\nenabled = no\n[overlay]\nserve = on\n"
-BOATS = """[service]
-name = boats
-version = 1
-title = Boats
-[field length]
-type = number
-required = yes
-min = 1
-max = 100
-[filter min_length]
-field = length
-match = at-least
-"""
 
 
 class Names(threading.Thread):

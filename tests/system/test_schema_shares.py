@@ -10,24 +10,12 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from boats import BOATS
 from fabric import start
 from lab import ASKING_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, wait_for
 
 SYNC = "[sharing]\nsync_interval = 10s\n"
 SPREAD_S = 5
-BOATS = """[service]
-name = boats
-version = 1
-title = Boats
-[field length]
-type = number
-required = yes
-min = 1
-max = 100
-[filter min_length]
-field = length
-match = at-least
-"""
 CREW = """[field crew]
 type = number
 min = 1
