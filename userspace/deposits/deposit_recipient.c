@@ -44,7 +44,7 @@ static bool holders_read(struct deposits *deposits, const struct deposit_row *ne
 	return true;
 }
 
-/* --- who pays --- */
+/* --- which account pays --- */
 
 static uint32_t floor_of(unsigned class)
 {

@@ -115,6 +115,23 @@ static void node_on_path(void *ctx, const struct addr *remote)
 	worker_fastpath_on_path(((struct node *)ctx)->fastpath, remote);
 }
 
+/* How this node is found and reached. */
+static int open_ways(struct node *node, const struct node_params *params, char *what)
+{
+	int err;
+
+	if ((err = node_open_locate(node, what)) < 0 ||
+	    (err = node_open_reachability(node, params, what)) < 0 ||
+	    (err = node_open_punch(node, params, what)) < 0 ||
+	    (err = node_open_port_mapping(node, what)) < 0 ||
+	    (err = node_open_relay_broker(node, what)) < 0 ||
+	    (err = node_open_relay_receipts(node, what)) < 0 ||
+	    (err = node_open_relay_slots(node, what)) < 0 ||
+	    (err = node_open_relay_end(node, what)) < 0)
+		return err;
+	return node_open_relay_web(node, what);
+}
+
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
 {
 	struct worker_params worker = {
@@ -154,16 +171,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.hello = node->machine->hello.addrs;
 	worker.hello_cnt = node->machine->hello.cnt;
 	if ((err = worker_open(node->home, &worker, what)) < 0 ||
-	    (err = node_open_locate(node, what)) < 0 ||
-	    (err = node_open_reachability(node, params, what)) < 0 ||
-	    (err = node_open_punch(node, params, what)) < 0 ||
-	    (err = node_open_port_mapping(node, what)) < 0 ||
-	    (err = node_open_relay_broker(node, what)) < 0 ||
-	    (err = node_open_relay_receipts(node, what)) < 0 ||
-	    (err = node_open_relay_slots(node, what)) < 0 ||
-	    (err = node_open_relay_end(node, what)) < 0 ||
-	    (err = node_open_relay_web(node, what)) < 0 ||
-	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
+	    (err = open_ways(node, params, what)) < 0 || (err = node_fabric_open(node, what)) < 0 ||
+	    (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_open_deposits(node, what)) < 0 ||
 	    (err = node_open_offers(node, what)) < 0 ||
 	    (err = node_sharing_open_schemas(node->sharing)) < 0 ||

@@ -51,7 +51,7 @@ struct offers_legacy {
 static const uint8_t all_announces[REQUEST_QUOTA_KEY_LEN] = {1};
 static const uint8_t all_queries[REQUEST_QUOTA_KEY_LEN] = {2};
 
-/* --- who speaks it --- */
+/* --- its programs --- */
 
 static struct legacy_peer *peer_find(struct offers_legacy *legacy, const uint8_t *key)
 {

@@ -56,6 +56,23 @@ size_t offers_footprint(const struct service_offers_config *config)
 	       offers_spread_footprint(&config->spread);
 }
 
+/* What is on the disk, and what looks at it. */
+static int kept_open(struct service_offers *offers, const struct offer_store_params *store)
+{
+	const struct service_offers_params *params = &offers->params;
+	int err = offers_watches_open(offers);
+
+	if (err == 0)
+		err = offers_verify_open(offers);
+	if (err == 0)
+		err = offers_store_open(store, &offers->store);
+	if (err == 0)
+		err = offers_schemas_open(offers);
+	if (err == 0)
+		err = offers_store_load(offers->store, params->wall_s(params->ctx), params->now_ns);
+	return err < 0 ? err : offers_reservations_start(offers);
+}
+
 int offers_open(const struct service_offers_params *params, struct service_offers **out_offers)
 {
 	struct service_offers *offers = calloc(1, sizeof(*offers));
@@ -97,21 +114,11 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		return -ENOMEM;
 	offers->params = *params;
 	offers_address(node_key_public(params->key), offers->address);
+	memcpy(spread.address, offers->address, sizeof(spread.address));
 	timer_init(&offers->timer, on_due);
 	timer_init(&offers->again_timer, on_again_due);
 	timer_init(&offers->level_timer, offers_verify_expire);
-	err = offers_watches_open(offers);
-	if (err == 0)
-		err = offers_verify_open(offers);
-	if (err == 0)
-		err = offers_store_open(&store, &offers->store);
-	if (err == 0)
-		err = offers_schemas_open(offers);
-	if (err == 0)
-		err = offers_store_load(offers->store, params->wall_s(params->ctx), params->now_ns);
-	if (err == 0)
-		err = offers_reservations_start(offers);
-	memcpy(spread.address, offers->address, sizeof(spread.address));
+	err = kept_open(offers, &store);
 	if (err == 0)
 		err = offers_spread_new(&spread, &offers->spread);
 	if (err == 0)
