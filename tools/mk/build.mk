@@ -2,7 +2,7 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net http tls quic tcp kad dht mesh overlay lan locate port_mapping punch reachability relay worker blobs shares search community \
-	deposits offers service provider builtin varlink firewall config api control client gateway node weftd
+	deposits offers social service provider builtin varlink firewall config api control client gateway node weftd
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc miniupnpc \
 	libelf zlib libzstd
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_SYNC_POST_RANGES_H
+#define WEFT_SOCIAL_SYNC_POST_RANGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/byte_cursor.h"
+#include "social/keep/post_index.h"
+
+/*
+ * How two nodes find which posts one of them lacks. It costs what differs, not what they hold
+ * (range-based set reconciliation, A. Meyer, 2022). The order of posts is cut into ranges, and
+ * a message says of each range one of:
+ *
+ *	skip		nothing is to be done
+ *	fingerprint	a hash of the ids in it
+ *	list		the ids in it, and the answer is to say what it lacks
+ *	answer		ids that a list lacked
+ *
+ * A node goes through a message range by range, and writes the next one. Where a fingerprint is that
+ * of its own posts it skips. Where it differs, it lists its own ids, if there are few. Else it cuts
+ * the range into RANGE_PARTS, with a fingerprint each. Of lists and answers it learns which posts
+ * it lacks.
+ *
+ *	message: [[end time, end id 0 to 32, kind, fingerprint 16 or ids 32 each], ...]
+ *
+ * A range goes to the end that it says, which is not in it, and begins where the one before ends.
+ * Ends ascend. An end's id is cut to the bytes that part it from the row before, and is read with
+ * zeros behind it. What lies behind the last end is skipped. The end with the time
+ * RANGE_TIME_MAX is behind all posts. Ids ascend.
+ *
+ * Both sides count only posts that the other may have. So nothing is learnt of further ones, not
+ * even that they are there. Pure, and without memory between messages.
+ */
+#define RANGE_PARTS	  16u
+#define RANGE_LIST_MAX	  32u /* ids that are listed and not cut */
+#define RANGE_PRINT_LEN	  16u
+#define RANGE_TIME_MAX	  UINT64_MAX
+#define RANGE_MESSAGE_MAX (48u << 10)
+
+/* The own posts, of which may_have says which count. NULL: all. */
+struct range_posts {
+	const struct post_index *index;
+	bool (*may_have)(void *ctx, const struct post_row *row);
+	/* the peer has a post that may_have does not give of the own ones, of a list or answer */
+	void (*lacking)(void *ctx, const uint8_t id[static POST_ID_LEN]);
+	void *ctx;
+};
+
+/* social_ranges_open writes the message that begins: one range over all. */
+void social_ranges_open(const struct range_posts *posts, struct writer *out);
+/*
+ * social_ranges_answer reads a message and writes the next one into out, which has
+ * RANGE_MESSAGE_MAX bytes. What finds no room there comes with a later message: a fingerprint
+ * over the rest stands for it. Returns 1 when the next one is to be sent, 0 when nothing is left
+ * to say, or WEFT_EMALFORMED; then lacking may have been called.
+ */
+WEFT_MUST_CHECK
+int social_ranges_answer(const struct range_posts *posts, const void *bytes, size_t len,
+			 struct writer *out);
+
+#endif
