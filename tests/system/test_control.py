@@ -60,7 +60,7 @@ def test_varlinkctl_introspects_and_calls(lab):
     check("weftd" in varlinkctl("info", a.sock), "info")
     interfaces = varlinkctl("list-interfaces", a.sock).split()
     check_eq(sorted(interfaces), ["net.weft.Content", "net.weft.Network", NODE, "net.weft.Services",
-                                  "org.varlink.service"], "interfaces")
+                                  "net.weft.Social", "org.varlink.service"], "interfaces")
     for interface in interfaces:
         text = varlinkctl("introspect", a.sock, interface)
         (lab.dir / "idl").write_text(text)

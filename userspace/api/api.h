@@ -13,6 +13,7 @@
 #include "mesh/seam.h"
 #include "deposits/deposits.h"
 #include "offers/service_offers.h"
+#include "social/social.h"
 #include "port_mapping/port_mapping.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
@@ -78,6 +79,7 @@ struct api {
 	struct control *control;	     /* NULL: simulated without local programs */
 	struct service_offers *offers;	     /* NULL: they are off */
 	struct deposits *deposits;	     /* NULL: there are none */
+	struct social *social;		     /* NULL: it is off */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

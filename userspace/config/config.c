@@ -102,6 +102,7 @@ void config_defaults(struct node_config *config)
 	punch_config_defaults(&config->punch);
 	offers_config_defaults(&config->offers);
 	deposits_config_defaults(&config->deposits);
+	social_config_defaults(&config->social);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

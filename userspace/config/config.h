@@ -22,6 +22,7 @@
 #include "port_mapping/port_mapping.h"
 #include "deposits/deposits.h"
 #include "offers/service_offers.h"
+#include "social/social.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "config/web_config.h"
@@ -94,6 +95,7 @@ struct node_config {
 	struct punch_config punch;
 	struct service_offers_config offers;
 	struct deposits_config deposits;
+	struct social_config social;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;

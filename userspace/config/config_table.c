@@ -64,6 +64,7 @@ const struct config_key config_keys[] = {
 #include "keys_network.def"
 #include "service/limits.def"
 #include "keys_content.def"
+#include "keys_social.def"
 };
 
 const unsigned config_key_cnt = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -33,7 +33,7 @@ struct mesh_message_info {
 	const char *name;
 };
 
-#define MESH_MESSAGE_CNT_MAX 96
+#define MESH_MESSAGE_CNT_MAX 128
 
 /* mesh_registry_lookup: NULL for a number without a message. idx counts the table's rows. */
 const struct mesh_message_info *mesh_registry_lookup(unsigned number);

@@ -82,6 +82,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.punch = node->punch,
 		.offers = node->offers,
 		.deposits = node->deposits,
+		.social = node->social,
 		.port_mapping = node->port_mapping,
 		.relay = node->relay,
 		.relay_broker = node->relay_broker,

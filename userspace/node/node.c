@@ -174,7 +174,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = open_ways(node, params, what)) < 0 || (err = node_fabric_open(node, what)) < 0 ||
 	    (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_open_deposits(node, what)) < 0 ||
-	    (err = node_open_offers(node, what)) < 0 ||
+	    (err = node_open_offers(node, what)) < 0 || (err = node_open_social(node, what)) < 0 ||
 	    (err = node_sharing_open_schemas(node->sharing)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
@@ -249,8 +249,9 @@ static void node_free_above_store(struct node *node)
 	reachability_stop(node->reachability);
 	punch_stop(node->punch);
 	relay_end_stop(node->relay_end);
-	/* It calls the offers no more. */
+	/* They call offers and social no more. */
 	node_stop_deposits(node);
+	node_stop_social(node);
 	node_close_offers(node);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
@@ -269,6 +270,7 @@ static void node_free_above_store(struct node *node)
 	relay_settle(node->relay);
 	worker_close(node->home);
 	node_close_deposits(node);
+	node_close_social(node);
 	relay_end_free(node->relay_end);
 	relay_slots_free(node->relay_slots);
 	relay_receipts_free(node->relay_receipts);

@@ -15,6 +15,7 @@
 #include "port_mapping/port_mapping.h"
 #include "deposits/deposits.h"
 #include "offers/service_offers.h"
+#include "social/social.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/end/relay_end.h"
@@ -136,6 +137,7 @@ struct node {
 	struct relay_slots *relay_slots;
 	struct service_offers *offers; /* NULL: they are off */
 	struct deposits *deposits;     /* NULL: there are none */
+	struct social *social;	       /* NULL: it is off */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -274,6 +276,11 @@ WEFT_MUST_CHECK
 int node_open_deposits(struct node *node, char *what);
 void node_stop_deposits(struct node *node);
 void node_close_deposits(struct node *node);
+/* social_params.c: stop: before the mesh is freed; close: behind that. */
+WEFT_MUST_CHECK
+int node_open_social(struct node *node, char *what);
+void node_stop_social(struct node *node);
+void node_close_social(struct node *node);
 /* offers_params.c. */
 WEFT_MUST_CHECK
 int node_open_offers(struct node *node, char *what);

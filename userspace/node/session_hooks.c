@@ -81,6 +81,7 @@ static void home_session_up(struct node *node, const uint8_t *key)
 		return;
 	deposits_session_up(node->deposits, key, node->home->now_ns);
 	offers_session_up(node->offers, key, node->home->now_ns);
+	social_session_up(node->social, key, node->home->now_ns);
 }
 
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)

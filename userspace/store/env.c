@@ -53,6 +53,17 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_DEPOSITS] = {"deposits", 8, false},
 	[STORE_RESERVATIONS] = {"reservations", 16, false},
 	[STORE_WAYS] = {"ways", 17, false},
+	[STORE_POSTS] = {"posts", 32, false},
+	[STORE_POST_BODIES] = {"post_bodies", 32, true},
+	[STORE_POST_AUTHORS] = {"post_authors", 72, true},
+	[STORE_POST_REPLIES] = {"post_replies", 72, true},
+	[STORE_POST_GONE] = {"post_gone", 32, false},
+	[STORE_PEOPLE] = {"people", 33, false},
+	[STORE_CIRCLES] = {"circles", 48, false},
+	[STORE_DRAFTS] = {"drafts", 16, false},
+	[STORE_GROUPS] = {"groups", 41, false},
+	[STORE_ROUTES] = {"routes", 33, false},
+	[STORE_REPLICAS] = {"replicas", 64, true},
 	[ENV_SEGMENTS] = {"segments", SEGMENT_KEY_LEN, false},
 	[ENV_OLD_PODS] = {"pods", 36, true},
 	[ENV_OLD_MESSAGES] = {"pod_messages", 44, true},
@@ -67,7 +78,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * as it reads them. An older program would take them for unknown ones and throw them out. Version 6
  * gives every row a check (row.h). Version 7 has the rows of all services in one database: an
  * older program would not find its pods. Version 8 has service offers, endorsements, deposits,
- * reservations, and ways to their providers.
+ * reservations, and ways to their providers. Version 9 has posts, people and groups.
  */
 static int step_adds_databases(MDB_txn *txn)
 {
@@ -173,7 +184,7 @@ static int step_moves_rows(MDB_txn *txn)
 static const struct env_step env_steps[] = {{1, step_adds_databases}, {2, step_adds_databases},
 					    {3, step_adds_databases}, {4, step_adds_databases},
 					    {5, step_seals_rows},     {6, step_moves_rows},
-					    {7, step_adds_databases}};
+					    {7, step_adds_databases}, {8, step_adds_databases}};
 const struct env_schema store_env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

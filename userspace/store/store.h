@@ -50,6 +50,17 @@ enum store_db {
 	STORE_DEPOSITS,	    /* order u64be -> a deposit, or its tombstone (deposits/) */
 	STORE_RESERVATIONS, /* reservation id16 -> one side's part in a reservation (offers/) */
 	STORE_WAYS, /* kind u8, id16 -> a way to a provider, or a message that waits for one (offers/) */
+	STORE_POSTS,	    /* post id32 -> what feeds and sync need of a post (social/keep/) */
+	STORE_POST_BODIES,  /* post id32 -> the post, its claim and its readers */
+	STORE_POST_AUTHORS, /* author32, ~time u64be, post id32 -> a post of that author */
+	STORE_POST_REPLIES, /* post id32, time u64be, post id32 -> a reply to the first */
+	STORE_POST_GONE,    /* post id32 -> how its author deleted it */
+	STORE_PEOPLE,	/* kind u8, key32 -> a person, as this node knows them (social/people/) */
+	STORE_CIRCLES,	/* circle id16, member32 or zeros -> a member, or the circle itself */
+	STORE_DRAFTS,	/* draft id16 -> a post that is not published yet (social/write/) */
+	STORE_GROUPS,	/* kind u8, group32, epoch u64be -> of a group (social/groups/) */
+	STORE_ROUTES,	/* kind u8, key32 -> where a person's node was (social/routes/) */
+	STORE_REPLICAS, /* post id32, holder32 -> a copy of the post (social/replicas/) */
 	STORE_DB_CNT,
 };
 
@@ -113,7 +124,7 @@ void store_crash(struct store *store);
  * delete blobs without a use known to it. tests/states keeps a state of
  * each.
  */
-#define STORE_SCHEMA_VERSION 8
+#define STORE_SCHEMA_VERSION 9
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or

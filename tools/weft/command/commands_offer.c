@@ -203,6 +203,6 @@ const struct command commands_of_offers[] = {
 { "deposits", "status", "", "show what this node keeps for nodes that are away, and what became of its own", NULL,
 	"weft deposits status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_DEPOSITS, .parts = { SHOW_FIELDS(show_deposits, room, deposit_room_show) } } },
-{ .table = commands_of_node },
+{ .table = commands_of_people },
 };
 /* clang-format on */

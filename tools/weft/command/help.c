@@ -55,11 +55,12 @@ static const struct {
 /* The objects of the others, by what they are for. */
 static const struct {
 	const char *title;
-	const char *objects[12];
+	const char *objects[16];
 } groups[] = {
 	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
 	{"Services",
 	 {"service", "offer", "reservation", "endorse", "schema", "deposits", "pipe", "forward"}},
+	{"People and posts", {"social"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay",
 	  "relay", "announce"}},

@@ -32,6 +32,15 @@ static const bool dbs_held[STORE_DB_CNT] = {
 	[STORE_MEMBERS] = true,
 	[STORE_COMMUNITY_SHARES] = true,
 	[STORE_COMMUNITY_EVENTS] = true,
+	[STORE_POSTS] = true,
+	[STORE_POST_BODIES] = true,
+	[STORE_POST_AUTHORS] = true,
+	[STORE_POST_REPLIES] = true,
+	[STORE_POST_GONE] = true,
+	[STORE_PEOPLE] = true,
+	[STORE_CIRCLES] = true,
+	[STORE_DRAFTS] = true,
+	[STORE_GROUPS] = true,
 };
 
 bool api_backup_holds(enum store_db db, const void *key, size_t key_len)

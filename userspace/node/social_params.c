@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the social layer takes of the node. Home worker. */
+#include <stdio.h>
+
+#include "node/node_state.h"
+
+static uint64_t on_wall_ms(void *ctx)
+{
+	return node_wall_us(ctx) / 1000;
+}
+
+static bool on_admit(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	return relay_messages_admit(((struct node *)ctx)->relay_messages, call, now_ns);
+}
+
+int node_open_social(struct node *node, char *what)
+{
+	const struct social_params params = {
+		.config = node->config->social,
+		.ground =
+			{
+				.site = node->config->mesh.site,
+				.key = node->key,
+				.store = node->store,
+				.mesh = mesh_seam_of(node->home->mesh),
+				.neighbours = &mesh_neighbour_ops,
+				.timers = &node->home->timers,
+				.random = node->random,
+				.wall_ms = on_wall_ms,
+				.class_of = node_peer_class,
+				.admit = on_admit,
+				.ctx = node,
+			},
+		.now_ns = node->home->now_ns,
+	};
+
+	snprintf(what, NODE_WHAT_CAP, "posts and people");
+	return params.config.is_on ? social_open(&params, &node->social) : 0;
+}
+
+void node_stop_social(struct node *node)
+{
+	node->api->social = NULL;
+	social_stop(node->social);
+}
+
+void node_close_social(struct node *node)
+{
+	social_close(node->social);
+	node->social = NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_GROUND_SOCIAL_GROUND_H
+#define WEFT_SOCIAL_GROUND_SOCIAL_GROUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
+#include "mesh/seam.h"
+#include "mesh/seam_neighbours.h"
+
+struct node_key;
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * What every part of the social layer has of the node. Nothing here looks for a key on a DHT, in the
+ * overlay or at a relay of records (docs/social.md). check-layers keeps it so.
+ */
+/* What happened, for people and programs that watch; borrowed for the call. */
+enum social_event_kind {
+	SOCIAL_EVENT_CNT,
+};
+struct social_event {
+	enum social_event_kind kind;
+	const uint8_t *person; /* NODE_KEY_LEN, or NULL */
+	const uint8_t *post;   /* POST_ID_LEN, or NULL */
+	const char *text;      /* for people, or NULL */
+};
+
+/* All borrowed until the parts are closed, but site and mesh, which are copied. Home worker. */
+struct social_ground {
+	struct fair_site site;
+	const struct node_key *key; /* this node's */
+	struct store *store;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t (*wall_ms)(void *ctx); /* since 1970 */
+	/* What the node of key is to this one. */
+	enum fair_class (*class_of)(void *ctx, const uint8_t *key);
+	/* As relay_messages_admit: false, call was answered. NULL: all may. */
+	bool (*admit)(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+	void (*happened)(void *ctx, const struct social_event *event); /* may be NULL */
+	void *ctx;
+};
+
+static inline uint64_t social_wall_ms(const struct social_ground *ground)
+{
+	return ground->wall_ms(ground->ctx);
+}
+
+#endif

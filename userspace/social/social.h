@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_SOCIAL_H
+#define WEFT_SOCIAL_SOCIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "social/ground/social_ground.h"
+
+/*
+ * Posts among people, private by default (docs/social.md). A person's node holds what it wrote and
+ * what it may read, and exchanges it with nodes of people that it chose. No key of a person, no post
+ * and no group is ever looked for on a DHT or in the overlay.
+ *
+ *	write/	  a post is made: readers, keys, signatures	read/	 feeds, threads, search
+ *	intake/	  judges what came				keep/	 posts on the disk
+ *	people/	  personas, follows, circles, profiles		groups/	 epochs and their keys
+ *	sync/	  what two nodes lack of each other		routes/	 where a person's node is
+ *	anchors/  nodes that are always there			slots/	 neighbours of the layer
+ *	replicas/ copies, quota					revoke/	 readers are taken off
+ *	object/	  signed objects				seal/	 what readers alone open
+ *
+ * Home worker only; nothing blocks.
+ */
+struct social;
+
+struct social_config {
+	bool is_on;
+};
+void social_config_defaults(struct social_config *config);
+
+/* ground is copied; what it points to is borrowed until social_close. */
+struct social_params {
+	struct social_config config;
+	struct social_ground ground;
+	uint64_t now_ns;
+};
+/*
+ * social_open reads what is durable: 0 or a negative code. social_stop, before the mesh is freed,
+ * writes what waits, and calls nothing any more. social_close, behind that, frees. Both take NULL.
+ */
+WEFT_MUST_CHECK
+int social_open(const struct social_params *params, struct social **out_social);
+void social_stop(struct social *social);
+void social_close(struct social *social);
+/* social_session_up: a neighbour is there; takes NULL. */
+void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
+		       uint64_t now_ns);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_SOCIAL_STATE_H
+#define WEFT_SOCIAL_SOCIAL_STATE_H
+
+#include "social/social.h"
+
+/* Private to this folder: the parts, each NULL until it is open. */
+struct social {
+	struct social_config config;
+	struct social_ground ground;
+	bool is_stopped;
+};
+
+#endif
