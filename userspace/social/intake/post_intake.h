@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_INTAKE_POST_INTAKE_H
+#define WEFT_SOCIAL_INTAKE_POST_INTAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/figure.h"
+#include "social/keep/post_store.h"
+
+struct social_ground;
+
+/*
+ * The one way by which posts, new readers, deletions and profiles come into a node, whatever brought
+ * them. Each is judged off nothing but its bytes and what this node knows of its author: 150 us a post. A
+ * peer is trusted for nothing. A verdict is a count and an answer, never a line of the log.
+ *
+ *	bytes -> signatures -> author (blocked, clock) -> held or deleted -> share -> keep -> done
+ *
+ * Which share a post takes: that of its author, if the author is a person of this node or is followed; of
+ * a group of this node; else that of what is addressed to a person of this node; else the quota of posts
+ * kept for others, if it came as a replica or by an import. Posts of others come by no other way.
+ *
+ * Home worker only; nothing blocks.
+ */
+struct intake;
+
+#define INTAKE_AHEAD_MS (24ull * 3600 * 1000) /* an author's clock is ahead by so much at most */
+
+enum intake_source {
+	INTAKE_SYNC,	/* it was asked for, or said by a node in session */
+	INTAKE_DEPOSIT, /* sealed for a person of this node, and left at a STORE node */
+	INTAKE_REPLICA, /* to be kept for others */
+	INTAKE_IMPORT,	/* of a file */
+	INTAKE_OWN,	/* made here */
+};
+
+enum intake_verdict {
+	INTAKE_TAKEN,	  /* durable */
+	INTAKE_KNOWN,	  /* it was here */
+	INTAKE_TOO_LARGE, /* a part is longer than any */
+	INTAKE_MALFORMED,
+	INTAKE_ALTERED,	 /* a signature is none */
+	INTAKE_FORGED,	 /* signed by another key than the author's */
+	INTAKE_AHEAD,	 /* of tomorrow, by the author's clock */
+	INTAKE_BLOCKED,	 /* its author is */
+	INTAKE_DELETED,	 /* by its author, before */
+	INTAKE_OLD,	 /* not newer than what is held */
+	INTAKE_UNWANTED, /* of nobody that this node knows, and for nobody here */
+	INTAKE_ABSENT,	 /* the post that it is about is not here */
+	INTAKE_FULL,	 /* the share has no room */
+	INTAKE_BUSY,	 /* the disk does not keep up, or the post is changing: again in a while */
+	INTAKE_FAILED,	 /* memory, or the disk */
+	INTAKE_VERDICT_CNT,
+};
+/* social_intake_text: "the author's clock is more than a day ahead". */
+const char *social_intake_text(enum intake_verdict verdict);
+
+/* What is known of people and groups: their parts of social/. All functions are set. */
+struct intake_ways {
+	bool (*is_own)(void *ctx, const uint8_t *key); /* a person of this node */
+	bool (*is_blocked)(void *ctx, const uint8_t *key);
+	bool (*is_followed)(void *ctx, const uint8_t *key); /* by any person of this node */
+	/* a person of this node is in it; out_opens: and has the key of the epoch */
+	bool (*is_in_group)(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens);
+	/* a stranger's post to a person of this node is held */
+	void (*was_addressed)(void *ctx, const uint8_t *author, const uint8_t *post,
+			      uint64_t now_ns);
+	/* social_profile_put: 0, WEFT_ESTALE, WEFT_EUNKNOWN (of a stranger) or what parsing says */
+	int (*profile)(void *ctx, const uint8_t *bytes, size_t len, uint64_t now_ns);
+	void *ctx;
+};
+struct intake_params {
+	const struct social_ground *ground; /* borrowed until social_intake_close, as is posts */
+	struct post_store *posts;
+	struct intake_ways ways;
+};
+WEFT_MUST_CHECK
+int social_intake_open(const struct intake_params *params, struct intake **out_intake);
+/* social_intake_close: no done is called any more. Takes NULL. */
+void social_intake_close(struct intake *intake);
+
+/* done (may be NULL) is called once, also inside the call; id is the post's, zeros if it is none. */
+typedef void (*intake_done_fn)(void *arg, enum intake_verdict verdict, const uint8_t *id);
+
+struct intake_ask {
+	struct post_parts parts; /* borrowed for the call */
+	const uint8_t *from;	 /* the key of the session that it came by, or NULL */
+	enum intake_source source;
+	uint16_t marks; /* POST_MARKS beside those found here, of one that was made or imported */
+	intake_done_fn done;
+	void *arg;
+};
+void social_intake_post(struct intake *intake, const struct intake_ask *ask, uint64_t now_ns);
+
+/* Bytes of a visibility or of a deletion, with who brought them. */
+struct intake_object {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *from;
+	enum intake_source source;
+	intake_done_fn done;
+	void *arg;
+};
+void social_intake_visibility(struct intake *intake, const struct intake_object *object,
+			      uint64_t now_ns);
+void social_intake_deletion(struct intake *intake, const struct intake_object *object,
+			    uint64_t now_ns);
+/* social_intake_profile: done has no id. */
+void social_intake_profile(struct intake *intake, const struct intake_object *object,
+			   uint64_t now_ns);
+
+struct intake_stats {
+#define FIGURE FIGURE_FIELD
+#include "social/intake/intake_counters.def"
+};
+void social_intake_stats(const struct intake *intake, struct intake_stats *out_stats);
+
+#endif
