@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "social/object/profile.h"
 
-#include "social/object/group_state.h"
+#include "social/object/group_epoch.h"
 #include "support/check.h"
 
 static struct node_key *person, *other;

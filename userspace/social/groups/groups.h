@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_GROUPS_GROUPS_H
+#define WEFT_SOCIAL_GROUPS_GROUPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/figure.h"
+#include "social/ground/social_ground.h"
+#include "social/groups/group_rules.h"
+#include "social/object/group_note.h"
+#include "social/object/visibility.h"
+
+/*
+ * Groups of people (docs/social.md). A group is a chain of signed states. Each names the members with
+ * their roles and the public key of its epoch, and each has the hash of the one before. A member who
+ * goes takes no key along: the next epoch has another one, sealed to those who stay.
+ *
+ *	admin:	edit -> new state -> durable -> taken here -> GROUP_KEY to new members, GROUP_REKEY to
+ *		the others that have a session; the others ask
+ *	member: session up -> GROUP_STATE (the epochs that I have) -> what changed since -> judge ->
+ *		durable
+ *
+ *	groups.c	life, the table, what others ask of it
+ *	group_rules.c	roles, what a state has to prove, which of two counts (pure)
+ *	group_change.c	a state as what changed (pure)
+ *	group_message.c	messages 640 to 642 (pure)
+ *	group_store.c	what is durable; group_load.c
+ *	group_take.c	states that come, forks, and what is done again after one
+ *	group_edit.c	what persons of this node do in their groups
+ *	group_push.c	states and keys to members with sessions
+ *	group_answer.c	messages 640 to 642; group_ask.c asks
+ *	group_invites.c	groups that one did not ask for
+ *	group_notes.c	posts that are hidden, and members who go
+ *
+ * Secret keys are not kept for others. A node that has the key of an epoch seals it to a member of that
+ * epoch whenever that one asks, and the public key in the signed state proves it. So whoever of the
+ * group is there gives a member what it missed, up to GROUP_STATES_KEPT epochs.
+ *
+ * A group of more than GROUP_SHARD_MAX members has shards. A state is that of one shard, and a member
+ * has the key of its own shard alone. Posters, moderators and admins are visitors in all other ones.
+ *
+ * Tables, and what fills them:
+ *
+ *	groups	GROUPS_MAX, GROUP_ROWS_TOTAL shards in all: persons of this node, who made or accepted them
+ *	states	GROUP_STATES_KEPT of a shard: its admins; the oldest is forgotten
+ *	secrets	one for each key of each epoch: the admins of those groups
+ *	hides	GROUP_HIDES_MAX of a group: its moderators; then one more is refused
+ *	invitations	GROUP_INVITES_MAX: any peer, by fair shares of network, address and key
+ *
+ * Home worker only; nothing blocks.
+ */
+struct groups;
+
+#define GROUPS_MAX	  256u
+#define GROUP_ROWS_TOTAL  1024u
+#define GROUP_STATES_KEPT 32u
+#define GROUP_HIDES_MAX	  4096u
+#define GROUP_INVITES_MAX 64u
+#define GROUP_NAME_CAP	  65u
+/* A state that comes later than that after another of its epoch is refused, whatever its hash. */
+#define GROUP_FORK_MS (24ull * 3600 * 1000)
+
+struct groups_params {
+	struct social_ground ground; /* copied */
+	/* The key of a person of this node; NULL: it is none. */
+	const struct node_key *(*own_key)(void *ctx, const uint8_t *key);
+	/* A message for a member without a session (640 or 641), where it may be left; may be NULL. */
+	void (*leave)(void *ctx, const uint8_t *member, unsigned type, const void *bytes,
+		      size_t len, uint64_t now_ns);
+	/* A post is hidden, or no longer; may be NULL. */
+	void (*hidden)(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns);
+	void *ctx;
+	uint64_t now_ns;
+};
+/* social_groups_open reads what is durable: 0 or a negative code. stop and close take NULL. */
+WEFT_MUST_CHECK
+int social_groups_open(const struct groups_params *params, struct groups **out_groups);
+void social_groups_stop(struct groups *groups);
+void social_groups_close(struct groups *groups);
+/* social_groups_session_up: a neighbour is there. It is asked for what is new in groups of both. */
+void social_groups_session_up(struct groups *groups, const uint8_t key[static NODE_KEY_LEN],
+			      uint64_t now_ns);
+/* social_groups_left: a 640 or 641 that was left for a person of this node; from is its depositor. */
+void social_groups_left(struct groups *groups, unsigned type, const void *bytes, size_t len,
+			uint64_t now_ns);
+
+/* --- what persons of this node do; done is called once if 0 is returned --- */
+
+struct group_ask {
+	const uint8_t *group;  /* GROUP_ID_LEN; of create: where the new id goes to */
+	const uint8_t *person; /* a key of this node; NULL: the one that is in the group */
+	const uint8_t (*members)[NODE_KEY_LEN];
+	unsigned member_cnt;
+	enum group_role role; /* of create, add and role */
+	const char *name;     /* of create */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+/*
+ * social_group_create: the person is its admin, and the members get invitations. The others need a group
+ * that the node has. Returns 0, or:
+ *   WEFT_EABSENT    no such group, or one of the members is none
+ *   WEFT_EEXISTS    add: one of the members is one
+ *   WEFT_EREFUSED   the person's role does not allow it, or no admin would be left
+ *   WEFT_EMALFORMED a key is none, or is named twice
+ *   WEFT_EFULL      too many groups, shards, members, or visitors
+ *   WEFT_EBUSY      another edit is on its way, or the disk does not keep up
+ *   -ENOMEM
+ */
+WEFT_MUST_CHECK
+int social_group_create(struct groups *groups, const struct group_ask *ask, uint64_t now_ns,
+			uint8_t out_group[static GROUP_ID_LEN]);
+WEFT_MUST_CHECK
+int social_group_add(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+WEFT_MUST_CHECK
+int social_group_remove(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+WEFT_MUST_CHECK
+int social_group_give_role(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+/* social_group_rekey: all shards, though nobody goes: new members cannot read what was before. */
+WEFT_MUST_CHECK
+int social_group_rekey(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+/*
+ * social_group_leave: the person asks to be removed, which any admin's or moderator's node does by itself
+ * when it hears of it. WEFT_EREFUSED: the person is the only admin of others.
+ */
+WEFT_MUST_CHECK
+int social_group_leave(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+/* social_group_hide_post: WEFT_EREFUSED, the person is no moderator. WEFT_EFULL: GROUP_HIDES_MAX. */
+WEFT_MUST_CHECK
+int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
+			   const uint8_t post[static POST_ID_LEN], bool is_hidden, uint64_t now_ns);
+/* social_group_{accept,refuse}: an invitation. WEFT_EABSENT: there is none. */
+WEFT_MUST_CHECK
+int social_group_accept(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+WEFT_MUST_CHECK
+int social_group_refuse(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
+
+/* --- what the other parts ask --- */
+
+/* A group as this node has it; borrowed for the call. */
+struct group_view {
+	const uint8_t *group;
+	const char *name;
+	const uint8_t *person; /* of this node, in it */
+	enum group_role role;
+	bool is_member;		  /* false: the person was removed, or left */
+	bool is_leaving, has_key; /* of the newest epoch of its own shard */
+	uint32_t shard, shard_cnt;
+	unsigned row_cnt;    /* shards that this node has the states of */
+	unsigned member_cnt; /* in those */
+	uint64_t epoch;	     /* of its own shard */
+	const uint8_t *key;  /* of that epoch */
+};
+/* social_group_now: false: no such group here. */
+bool social_group_now(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+		      struct group_view *out_view);
+void social_groups_each(const struct groups *groups,
+			void (*fn)(void *arg, const struct group_view *view), void *arg);
+/* social_group_members: each member once, with the epoch and the number of its shard. */
+struct group_row_view {
+	const struct group_member *member;
+	uint32_t shard;
+};
+void social_group_members(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			  void (*fn)(void *arg, const struct group_row_view *view), void *arg);
+/* social_group_shards: where a post for the group goes: once per shard, for the key of its epoch. */
+struct group_shard_view {
+	uint32_t shard;
+	uint64_t epoch;
+	const uint8_t *key;
+};
+void social_group_shards(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			 void (*fn)(void *arg, const struct group_shard_view *view), void *arg);
+/* social_group_may: in the newest state of any shard here. */
+bool social_group_may(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+		      const uint8_t key[static NODE_KEY_LEN], enum group_act act);
+/*
+ * social_group_is_reader: key is a member of the shard whose epoch of is, as this node has its state. That
+ * is what lets a post of that epoch go to key without a groupproof. Not of an epoch that is forgotten.
+ */
+bool social_group_is_reader(struct groups *groups, const struct visibility_group *of,
+			    const uint8_t key[static NODE_KEY_LEN]);
+/* social_group_secret: the key that opens what is wrapped for of, until the next call; or NULL. */
+const struct node_key *social_group_secret(struct groups *groups,
+					   const struct visibility_group *of);
+/*
+ * social_group_proof_make writes a groupproof for the session, of the newest epoch of the person's own
+ * shard; false: no key is here. social_group_proof_check: the proof is by the key that a post is sealed for.
+ * That key is in the post's own readers, so a node that is no member checks, too.
+ */
+bool social_group_proof_make(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			     const uint8_t session[static GROUP_SESSION_LEN], struct writer *w);
+bool social_group_proof_check(const void *bytes, size_t len,
+			      const uint8_t session[static GROUP_SESSION_LEN],
+			      const struct visibility_group *of);
+/* social_group_is_hidden: a moderator of the group hid that post. */
+bool social_group_is_hidden(struct groups *groups, const uint8_t post[static POST_ID_LEN]);
+
+struct group_invite_view {
+	const uint8_t *group, *from, *person;
+	const char *name; /* as from calls it */
+	unsigned member_cnt;
+	uint64_t time_ms;
+};
+void social_group_invites(const struct groups *groups,
+			  void (*fn)(void *arg, const struct group_invite_view *view), void *arg);
+
+struct groups_stats {
+#define FIGURE FIGURE_FIELD
+#include "social/groups/groups_counters.def"
+};
+void social_groups_stats(const struct groups *groups, struct groups_stats *out_stats);
+
+#endif
