@@ -32,6 +32,13 @@ void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step)
 	rig->nodes[idx].on_step = on_step;
 }
 
+static bool rig_is_unsought(void *ctx, const uint8_t key[MESH_KEY_LEN])
+{
+	const struct rig_node *node = ctx;
+
+	return node->unsought_byte == key[0];
+}
+
 static void rig_port_probe(void *ctx, const struct addr *remote)
 {
 	struct rig_node *node = ctx;
@@ -61,6 +68,7 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 		.wall_s = wall_s,
 		.on_session = rig_on_session,
 		.on_step = rig_step,
+		.is_unsought = rig_is_unsought,
 		.port_probe = rig_port_probe,
 		.stun_ask = rig_stun_ask,
 		.ctx = node,

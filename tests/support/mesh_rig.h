@@ -25,6 +25,7 @@ struct rig_node {
 	struct addr knocked; /* last */
 	unsigned stun_cnt;
 	struct addr stun_asked; /* last */
+	uint8_t unsought_byte;	/* keys of it are told to no locator; 0: none is */
 };
 
 struct rig {

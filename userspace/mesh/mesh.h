@@ -131,6 +131,8 @@ struct mesh_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	/* key is told to no locator now, whatever asks for it (session/discovery.h). May be NULL. */
+	bool (*is_unsought)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/*
 	 * A session with key, which this node dialled, goes through a relay: a direct path to the
 	 * peer is to be found. Asked again with growing pauses. May be NULL.

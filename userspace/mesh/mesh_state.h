@@ -79,6 +79,7 @@ struct mesh_session {
 	bool has_moved; /* remote is not where it began */
 	bool is_chosen; /* an operator wanted it */
 	bool is_wanted; /* or a person or program asked for it: its class is chosen while it lasts */
+	bool is_unsought; /* all who asked for it want its key told to no locator */
 	bool has_hello;
 	bool is_retired; /* another session of this key is preferred */
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
@@ -227,6 +228,7 @@ struct mesh_dial {
 		*beside;	/* redial.c: it is silent; NULL: there is none, or it is well */
 	bool is_chosen;		/* an operator wants it */
 	bool is_wanted;		/* or a person or program asks for it */
+	bool is_sought;		/* one who asks for it would tell its key to locators */
 	uint64_t due_ns;	/* when it will have been, or was, silent for long */
 	uint64_t seen_len;	/* what it had received when it was asked */
 	uint64_t port_probe_ns; /* when to port probe next at where it is */
@@ -241,7 +243,7 @@ struct mesh_dial {
 #define MESH_LOST_CAP 32
 struct mesh_lost {
 	uint8_t key[MESH_KEY_LEN];
-	bool is_chosen, is_wanted;
+	bool is_chosen, is_wanted, is_unsought;
 	uint64_t at_ns; /* 0: none */
 };
 

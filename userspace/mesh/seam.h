@@ -164,7 +164,8 @@ struct mesh_peer {
 	const struct peer_via *vias; /* relays at which it may be, too */
 	unsigned via_cnt;	     /* at most PEER_VIAS_MAX */
 	bool is_chosen;		     /* an operator names it, and its addresses */
-	bool is_wanted; /* a person or program of this node asks: its session is chosen, too */
+	bool is_wanted;	  /* a person or program of this node asks: its session is chosen, too */
+	bool is_unsought; /* its key is told to no locator (mesh/session/discovery.h) */
 	unsigned
 		told_cnt; /* the last of addrs: unknown peers named them, so dials there are few (unverified.h) */
 };

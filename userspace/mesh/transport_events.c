@@ -88,7 +88,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	struct mesh_session *session = NULL;
 	struct transport_conn_info info;
 	struct mesh_dial *dial;
-	bool is_chosen = false, is_wanted = false;
+	bool is_chosen = false, is_wanted = false, is_unsought = false;
 	int err;
 
 	mesh_turn(mesh, now_ns);
@@ -100,6 +100,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 
 		is_chosen = before->is_chosen;
 		is_wanted = before->is_wanted;
+		is_unsought = before->is_unsought;
 		mesh_upgrade_won(before, conn);
 		attempt = NULL;
 	} else if (info.is_dialler && !attempt) {
@@ -123,6 +124,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	}
 	session->is_chosen = is_chosen;
 	session->is_wanted = is_wanted;
+	session->is_unsought = is_unsought;
 	dial = map_lookup(&mesh->dials_by_key, session->key);
 	if (attempt) {
 		attempt->conn = NULL;

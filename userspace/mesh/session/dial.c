@@ -420,6 +420,7 @@ void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
 	dial->is_chosen |= peer->is_chosen;
 	dial->is_wanted |= peer->is_chosen || peer->is_wanted;
+	dial->is_sought |= !peer->is_unsought;
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &peer->addrs[i], i + peer->told_cnt >= peer->addr_cnt);
 	if (peer->addr_cnt)
@@ -536,6 +537,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 	session->via_cnt = dial->discovery.via_cnt;
 	session->is_chosen |= dial->is_chosen;
 	session->is_wanted |= dial->is_wanted;
+	session->is_unsought |= !dial->is_sought;
 	while ((waiter = dial_waiter(&dial->waiters))) {
 		list_unlink(&waiter->node);
 		waiter->wait.dial = NULL;

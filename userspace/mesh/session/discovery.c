@@ -185,6 +185,23 @@ static void look_hint(struct mesh_dial_look *look)
 			      dial->mesh->now_ns);
 }
 
+static bool key_is_unsought(const struct mesh_dial *dial)
+{
+	const struct mesh_params *params = &dial->mesh->params;
+
+	return !dial->is_sought ||
+	       (params->is_unsought && params->is_unsought(params->ctx, dial->key));
+}
+
+/* Relays that its owner named know an unsought key: it is theirs, too. */
+static bool locator_may_know(const struct mesh_dial *dial, const struct mesh_locator *locator)
+{
+	const struct mesh_discovery *discovery = &dial->discovery;
+	bool has_named = discovery->via_cnt || (discovery->asked_via_cnt && !discovery->hint_ns);
+
+	return !key_is_unsought(dial) || (locator->keeps_unsought && has_named);
+}
+
 /* Asks one locator; whether it is running now. */
 static bool discovery_ask(struct mesh_dial *dial, unsigned idx, bool is_awaited)
 {
@@ -193,8 +210,12 @@ static bool discovery_ask(struct mesh_dial *dial, unsigned idx, bool is_awaited)
 	struct mesh_dial_look *look = &dial->discovery.looks[idx];
 	int err;
 
+	if (!locator_may_know(dial, locator)) {
+		look->again_ns = 0;
+		return false;
+	}
 	*look = (struct mesh_dial_look){
-		.look = {look_found, look_ended},
+		.look = {look_found, look_ended, key_is_unsought(dial)},
 		.dial = dial,
 		.started_ns = mesh->now_ns,
 		.is_asked = true,
@@ -255,7 +276,7 @@ static void vias_recall(struct mesh_dial *dial)
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
 	struct mesh_discovery *discovery = &dial->discovery;
 
-	if (!entry || !entry->via_cnt || discovery->via_cnt)
+	if (!dial->is_sought || !entry || !entry->via_cnt || discovery->via_cnt)
 		return;
 	memcpy(discovery->vias, entry->vias, sizeof(discovery->vias));
 	discovery->via_cnt = entry->via_cnt;

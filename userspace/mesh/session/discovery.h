@@ -17,6 +17,11 @@
  * is asked stagger_ns after the one before, or at once when that has ended without an address.
  * The addresses found are dialled as they come, and the first whose key is proved wins.
  *
+ * An unsought key is told to no locator: a dial of it goes to the addresses at hand, and through
+ * relays that its owner named. So no node that keeps a table learns that this node wants it. A key is
+ * unsought as long as mesh_params.is_unsought says so, whatever asks for it, or while all who wait for
+ * the dial say so (mesh_peer.is_unsought).
+ *
  * Home worker; nothing blocks.
  */
 #define MESH_LOCATORS_MAX 5
@@ -41,6 +46,7 @@ struct mesh_found {
 struct mesh_look {
 	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);
 	void (*ended)(struct mesh_look *look, int err, uint64_t now_ns);
+	bool is_unsought; /* the key is told to no node but those of a hint */
 };
 
 /*
@@ -60,6 +66,7 @@ struct mesh_locator {
 	void (*cancel)(void *ctx, void *run);
 	void (*hint)(void *ctx, void *run, const struct peer_via *vias, unsigned cnt,
 		     uint64_t now_ns);
+	bool keeps_unsought; /* it heeds mesh_look.is_unsought; else it is not asked for such keys */
 	void *ctx;
 };
 

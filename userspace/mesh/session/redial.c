@@ -119,6 +119,7 @@ void mesh_redial_asked(struct mesh_session *session, const struct mesh_peer *pee
 		return;
 	if (dial->seen_len != info.received_len) {
 		dial->addr_cnt = 0; /* what was asked before is no longer in doubt */
+		dial->is_sought = false;
 		mesh_discovery_reset(dial);
 	}
 	mesh_dial_add_peer(dial, peer);
@@ -288,7 +289,7 @@ void mesh_liveness_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_session *session = container_of(timer, struct mesh_session, liveness);
 	struct mesh *mesh = session->mesh;
 	struct transport_conn_info info;
-	struct mesh_peer peer = {0};
+	struct mesh_peer peer = {.is_unsought = session->is_unsought};
 
 	mesh_turn(mesh, now_ns);
 	if (session->is_leaving || !mesh_session_is_waited_on(session))

@@ -26,6 +26,7 @@ void mesh_lost_note(struct mesh_session *session)
 	mesh->lost_idx = (mesh->lost_idx + 1) % MESH_LOST_CAP;
 	*lost = (struct mesh_lost){.is_chosen = session->is_chosen,
 				   .is_wanted = session->is_wanted,
+				   .is_unsought = session->is_unsought,
 				   .at_ns = mesh->now_ns ? mesh->now_ns : 1};
 	memcpy(lost->key, session->key, sizeof(lost->key));
 }
@@ -40,7 +41,9 @@ static void redialled(void *arg, int err, const uint8_t *actual_key)
 /* At the addresses that it is known by. Without one, or without room, it is asked when needed. */
 static void redial(struct mesh *mesh, const struct mesh_lost *lost)
 {
-	struct mesh_peer peer = {.is_chosen = lost->is_chosen, .is_wanted = lost->is_wanted};
+	struct mesh_peer peer = {.is_chosen = lost->is_chosen,
+				 .is_wanted = lost->is_wanted,
+				 .is_unsought = lost->is_unsought};
 	struct mesh_connect connect = {.peer = &peer, .timeout_ns = REDIAL_NS, .done = redialled};
 
 	memcpy(peer.key, lost->key, sizeof(peer.key));

@@ -348,8 +348,10 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 		mesh->stats.refused_cnt++;
 		return WEFT_EFULL;
 	}
-	if (session)
+	if (session) {
 		session->is_wanted |= open->peer.is_wanted;
+		session->is_unsought &= open->peer.is_unsought;
+	}
 	frames->events = open->events;
 	frames->arg = open->arg;
 	stream = &frames->stream;

@@ -163,6 +163,7 @@ static void session_use(struct mesh_stream *stream, struct mesh_session *session
 	struct mesh *mesh = stream->mesh;
 
 	session->is_wanted |= peer->is_chosen || peer->is_wanted;
+	session->is_unsought &= peer->is_unsought;
 	if (peer->is_chosen)
 		mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
 	mesh_stream_start(stream, session);

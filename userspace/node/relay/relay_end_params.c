@@ -287,7 +287,10 @@ static int on_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mes
 {
 	const struct node *node = ctx;
 	const uint8_t *ranks = config_live(node->config)->mesh.ways[MESH_NETWORK_INTERNET].ranks;
-	struct relay_end_look relayed = {.found = look_found, .ended = look_ended, .arg = look};
+	struct relay_end_look relayed = {.found = look_found,
+					 .ended = look_ended,
+					 .arg = look,
+					 .is_named = look->is_unsought};
 
 	/* No relay is asked for a flow that would not be dialled. */
 	relayed.is_web = !ranks[MESH_WAY_RELAY];
@@ -392,6 +395,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.look = on_look,
 		.cancel = on_look_cancel,
 		.hint = on_look_hint,
+		.keeps_unsought = true,
 	};
 	int err = node_open_relay_held(node, what);
 

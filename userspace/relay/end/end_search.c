@@ -108,6 +108,8 @@ static void search_begin(struct relay_end *end, struct end_search *search)
 	unsigned cnt = search->look.is_web ? 0 : params->relays(params->ctx, places);
 
 	search->is_begun = true;
+	if (search->look.is_named)
+		return;
 	for (unsigned i = 0; i < cnt; i++)
 		(void)search_add(search, search->place_cnt, &places[i]);
 	/* Last: a flow of a relay has more than a path over TCP. */
@@ -147,7 +149,7 @@ void relay_end_search_wake(struct relay_end *end, const struct relay_end_place *
 	for (unsigned i = 0; i < END_SEARCH_CAP; i++) {
 		struct end_search *search = &end->searches[i];
 
-		if (!search->is_used || !search->is_begun)
+		if (!search->is_used || !search->is_begun || search->look.is_named)
 			continue;
 		/* One that was asked while it was down is asked again. */
 		if (!search_add(search, search->next_idx, place))

@@ -299,7 +299,8 @@ struct relay_end_look {
 	void (*found)(void *arg, const struct addr *label, uint64_t now_ns);
 	void (*ended)(void *arg, int err, uint64_t now_ns);
 	void *arg;
-	bool is_web; /* relays over WebSocket alone are asked */
+	bool is_web;   /* relays over WebSocket alone are asked */
+	bool is_named; /* those of a hint alone are asked: others are not to learn the key */
 };
 WEFT_MUST_CHECK
 int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],

@@ -60,6 +60,40 @@ static void test_relays_that_the_record_names_are_asked_first(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void on_named_found(void *arg, const struct addr *label, uint64_t now_ns)
+{
+	(void)label, (void)now_ns;
+	(*(unsigned *)arg)++;
+}
+
+static void on_named_ended(void *arg, int err, uint64_t now_ns)
+{
+	(void)arg, (void)err, (void)now_ns;
+}
+
+/* The relays that this node knows never learn a key that is theirs to keep. */
+static void test_a_look_for_named_relays_asks_no_other(void)
+{
+	unsigned found_cnt = 0;
+	const struct relay_end_look look = {.found = on_named_found,
+					    .ended = on_named_ended,
+					    .arg = &found_cnt,
+					    .is_named = true};
+	const struct peer_via via = via_of(7);
+	uint8_t key[MESH_KEY_LEN];
+	void *run;
+
+	relay_end_rig_init(&rig, NULL);
+	rig.is_down[7] = true;
+	relay_end_rig_key(PEER, key);
+	CHECK_EQ(relay_end_look(rig.end, key, &look, rig.now_ns, &run), 0);
+	relay_end_look_hint(rig.end, run, &via, 1, rig.now_ns);
+	relay_end_rig_run(&rig, 5 * NS_PER_S);
+	CHECK_EQ(found_cnt, 1);
+	CHECK_EQ(asked_relay(), UINT8_MAX);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_silent_relay_does_not_hold_the_next_up(void)
 {
 	relay_end_rig_init(&rig, NULL);
@@ -334,6 +368,7 @@ int main(void)
 	RUN(test_a_refused_relay_of_a_record_is_not_asked);
 	RUN(test_an_offer_of_a_refused_relay_is_refused);
 	RUN(test_relays_that_the_record_names_are_asked_first);
+	RUN(test_a_look_for_named_relays_asks_no_other);
 	RUN(test_a_silent_relay_does_not_hold_the_next_up);
 	RUN(test_a_record_does_not_move_a_relay_that_is_known);
 	RUN(test_a_peer_that_is_not_at_a_relay_costs_the_relay_nothing);
