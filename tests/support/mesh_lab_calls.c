@@ -24,11 +24,15 @@ void mesh_lab_request_free(struct mesh_request *request)
 
 static void request_finish(struct mesh_request *request, const struct mesh_reply *reply)
 {
+	struct mesh_connect connect = request->connect;
 	struct mesh_ask ask = request->ask;
 	uint64_t now_ns = request->node->lab->now_ns;
 
 	mesh_lab_request_free(request);
-	ask.reply(ask.arg, reply, now_ns);
+	if (connect.done)
+		connect.done(connect.arg, reply->err, NULL);
+	else
+		ask.reply(ask.arg, reply, now_ns);
 }
 
 static void request_fail(struct mesh_request *request, int err)
@@ -43,6 +47,13 @@ static void request_go(struct mesh_request *request)
 	struct mesh *node = request->node;
 	struct mesh_lab_session *session = mesh_lab_session_lookup(node, request->ask.peer.key);
 
+	if (session && request->connect.done) {
+		/* Not inside the call. */
+		request->is_dialling = false;
+		request->deadline_ns = node->lab->now_ns;
+		node->due_ns = request->deadline_ns;
+		return;
+	}
 	if (session) {
 		request->is_dialling = false;
 		session->used_ns = node->lab->now_ns;
@@ -56,8 +67,9 @@ static void request_go(struct mesh_request *request)
 		mesh_lab_send_short(node, &request->addrs[i], DIAL, request->id);
 }
 
-static int op_ask(struct mesh *node, const struct mesh_ask *ask, uint64_t now_ns,
-		  struct mesh_request **out_request)
+static int request_begin(struct mesh *node, const struct mesh_ask *ask,
+			 const struct mesh_connect *connect, uint64_t now_ns,
+			 struct mesh_request **out_request)
 {
 	struct mesh_request *request;
 
@@ -74,14 +86,30 @@ static int op_ask(struct mesh *node, const struct mesh_ask *ask, uint64_t now_ns
 	if (ask->peer.addr_cnt)
 		memcpy(request->addrs, ask->peer.addrs, ask->peer.addr_cnt * sizeof(struct addr));
 	request->deadline_ns = now_ns + ask->timeout_ns;
+	if (connect)
+		request->connect = *connect;
 	request->next = node->requests;
 	node->requests = request;
-	node->asked_cnt++;
+	node->asked_cnt += !connect;
 	if (request->deadline_ns < node->due_ns)
 		node->due_ns = request->deadline_ns;
 	request_go(request);
 	*out_request = request;
 	return 0;
+}
+
+static int op_ask(struct mesh *node, const struct mesh_ask *ask, uint64_t now_ns,
+		  struct mesh_request **out_request)
+{
+	return request_begin(node, ask, NULL, now_ns, out_request);
+}
+
+static int op_connect(struct mesh *node, const struct mesh_connect *connect, uint64_t now_ns,
+		      struct mesh_request **out_request)
+{
+	const struct mesh_ask ask = {.peer = *connect->peer, .timeout_ns = connect->timeout_ns};
+
+	return request_begin(node, &ask, connect, now_ns, out_request);
 }
 
 static struct mesh_request *request_find(struct mesh *node, uint32_t id)
@@ -100,6 +128,11 @@ void mesh_lab_requests_expire(struct mesh *node)
 	while (request) {
 		if (request->deadline_ns > node->lab->now_ns) {
 			request = request->next;
+			continue;
+		}
+		if (request->connect.done && !request->is_dialling) {
+			request_fail(request, 0);
+			request = node->requests;
 			continue;
 		}
 		mesh_lab_session_drop(node, request->ask.peer.key);
@@ -336,6 +369,7 @@ static const struct mesh_ops lab_ops = {
 	.session = op_session,
 	.note_refused = op_note_refused,
 	.hurry = op_hurry,
+	.connect = op_connect,
 };
 
 struct mesh_seam mesh_lab_seam_of(struct mesh *node)

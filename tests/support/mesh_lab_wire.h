@@ -32,6 +32,7 @@ struct mesh_request {
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	uint64_t deadline_ns;
 	bool is_dialling, was_reset;
+	struct mesh_connect connect; /* done set: nothing is asked, a session is enough */
 	struct assembly answer;
 };
 

@@ -580,6 +580,7 @@ static const struct mesh_ops mesh_ops = {
 	.asker_session = mesh_incoming_session,
 	.session = mesh_session_id,
 	.received = mesh_request_received,
+	.connect = mesh_request_connect,
 	.note_refused = mesh_incoming_note_refused,
 	.hurry = mesh_slots_hurry,
 };

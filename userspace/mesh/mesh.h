@@ -199,17 +199,7 @@ void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_p
 		  uint64_t now_ns);
 /* mesh_stun_answered: a node is at remote, whose addresses put off are dialled. Not inside stun_ask. */
 void mesh_stun_answered(struct mesh *mesh, const struct addr *remote, uint64_t now_ns);
-/*
- * mesh_connect: `peer connect`; done gets the outcome, never inside the call, and actual_key
- * with WEFT_EWRONGKEY. Without addresses in peer, those it is known by are dialled; a session at
- * none of those in peer does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
- */
-struct mesh_connect {
-	const struct mesh_peer *peer;
-	uint64_t timeout_ns;
-	mesh_connect_fn done;
-	void *arg;
-};
+/* mesh_connect: `peer connect`, as the function of the seam; it is not taken back. */
 WEFT_MUST_CHECK
 int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns);
 /* mesh_deferred_until: before this the peer of key wants no session, as it stated; 0: it did not. */

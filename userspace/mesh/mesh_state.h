@@ -407,6 +407,8 @@ void mesh_request_read_error(struct mesh_stream *stream, const uint8_t *payload,
 int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
 		     struct mesh_request **out_request);
 void mesh_request_cancel(struct mesh_request *request);
+int mesh_request_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns,
+			 struct mesh_request **out_request);
 /* mesh_request_received: bytes of the answer that came so far. */
 size_t mesh_request_received(const struct mesh_request *request);
 

@@ -186,6 +186,14 @@ static inline struct mesh_peer mesh_peer_at(const uint8_t *key, const struct pee
 /* How a dial ended; actual_key is set with WEFT_EWRONGKEY. */
 typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 
+/* A session is wanted, and nothing is asked by it yet. */
+struct mesh_connect {
+	const struct mesh_peer *peer;
+	uint64_t timeout_ns;
+	mesh_connect_fn done; /* called once, never inside the call */
+	void *arg;
+};
+
 /*
  * How a request ended; reply is called exactly once unless it was
  * cancelled. err 0: payload is the answer frame's payload, inside the
@@ -277,6 +285,12 @@ struct mesh_ops {
 	void (*hurry)(struct mesh *mesh);
 	/* Bytes of the answer that came so far; a mesh of a test may have none. */
 	size_t (*received)(const struct mesh_request *request);
+	/*
+	 * Without addresses in the peer, those it is known by are dialled; a session at none of those in
+	 * it does not count. 0 with what cancel takes, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
+	 */
+	int (*connect)(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns,
+		       struct mesh_request **out_request);
 };
 
 struct mesh_seam {

@@ -102,7 +102,7 @@ static inline void rig_open(void)
 	memset(rig_hosts, 0, sizeof(rig_hosts));
 	memset(rig.looks, 0, sizeof(rig.looks));
 	for (unsigned i = 0; i < RIG_LOOKS; i++)
-		rig.looks[i].look = (struct mesh_look){rig_found, rig_ended};
+		rig.looks[i].look = (struct mesh_look){.found = rig_found, .ended = rig_ended};
 	random_init_seeded(&rig.random, 1);
 	timer_wheel_init(&rig.timers, rig.now_ns);
 	rig.publish.policy.allows_private = true;

@@ -76,7 +76,7 @@ static void look_ended(struct mesh_look *look, int err, uint64_t now_ns)
 	rig.ended_cnt++;
 }
 
-static struct mesh_look look = {look_found, look_ended};
+static struct mesh_look look = {.found = look_found, .ended = look_ended};
 
 static void pass(uint64_t ns)
 {

@@ -343,7 +343,8 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	return 0;
 }
 
-int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns)
+int mesh_request_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns,
+			 struct mesh_request **out_request)
 {
 	struct mesh_request *request;
 	int err;
@@ -358,7 +359,17 @@ int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t
 	request->arg = connect->arg;
 	mesh_stream_await_init(&request->stream, connect->peer, MESH_DEFER_ALL,
 			       connect->timeout_ns);
-	if ((err = mesh_stream_await(&request->stream, connect->peer)) < 0)
+	if ((err = mesh_stream_await(&request->stream, connect->peer)) < 0) {
 		mesh_request_cancel(request);
-	return err;
+		return err;
+	}
+	*out_request = request;
+	return 0;
+}
+
+int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns)
+{
+	struct mesh_request *request;
+
+	return mesh_request_connect(mesh, connect, now_ns, &request);
 }

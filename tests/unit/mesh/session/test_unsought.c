@@ -228,6 +228,27 @@ static void test_relays_of_an_earlier_record_do_not_learn_an_unsought_key(void)
 	rig_fini(&rig);
 }
 
+static void test_a_connect_that_is_taken_back_is_not_called(void)
+{
+	const struct addr silent = pair_addr(50);
+	struct mesh_peer peer = {.key = {0}, .addrs = &silent, .addr_cnt = 1, .is_unsought = true};
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = 30 * PAIR_S, .done = note_connect};
+	struct mesh_request *request = NULL;
+
+	nodes_init();
+	memset(peer.key, 2, sizeof(peer.key));
+	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
+	CHECK_EQ(rig.nodes[0].seam.ops->connect(rig.nodes[0].mesh, &connect, rig.net.now_ns,
+						&request),
+		 0);
+	pair_net_run(&rig.net, PAIR_S);
+	rig.nodes[0].seam.ops->cancel(request);
+	pair_net_run(&rig.net, 40 * PAIR_S);
+	CHECK_EQ(connect_cnt, 0);
+	rig_fini(&rig);
+}
+
 /* A request that is on its way, or acknowledged, when its peer dies. */
 static void ask_and_kill(unsigned type, bool is_unsought)
 {
@@ -298,6 +319,7 @@ int main(void)
 	RUN(test_a_key_that_becomes_kept_is_not_looked_for_again);
 	RUN(test_relays_that_are_named_learn_an_unsought_key);
 	RUN(test_relays_of_an_earlier_record_do_not_learn_an_unsought_key);
+	RUN(test_a_connect_that_is_taken_back_is_not_called);
 	RUN(test_a_silent_session_is_redialled_without_a_locator);
 	RUN(test_a_peer_lost_in_silence_is_redialled_without_a_locator);
 	return check_done();
