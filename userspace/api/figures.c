@@ -49,6 +49,8 @@ static const struct row rows[] = {
 #include "offers/store/offers_store_counters.def"
 #define FIGURE(kind, field, meaning) ROW(deposits, kind, field, meaning)
 #include "deposits/deposits_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
+#include "social/routes/social_routes_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -282,6 +284,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
 	if (api->deposits)
 		deposits_stats(api->deposits, &out_figures->deposits);
+	if (api->social)
+		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
 	if (api->offers) {
 		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);

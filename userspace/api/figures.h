@@ -31,6 +31,8 @@
 #include "deposits/deposits.h"
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
+#include "social/routes/social_routes.h"
+#include "social/social.h"
 #include "relay/web/web.h"
 #include "relay/web_end/web_end.h"
 #include "search/search.h"
@@ -84,6 +86,7 @@ struct figures {
 	struct relay_slots_stats relay_slots;
 	struct offer_store_stats offers_store;
 	struct deposits_stats deposits;
+	struct social_routes_stats social_routes;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct service_relays_stats service_relays;

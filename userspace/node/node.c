@@ -151,6 +151,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_failure = node_on_failure,
 		.choices = node_choices,
 		.find_path = node_find_path,
+		.is_unsought = node_is_unsought,
 		.on_barred = node_on_barred,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
 		.stun_ask = node_stun_ask,
@@ -507,10 +508,7 @@ static void tell_tcp(const struct tcp_sockets *sockets)
 			 addr_format(&failed, addr), weft_err_text(err));
 }
 
-/*
- * The start's line answers the first questions of a reader: where the node is,
- * and what it tells others.
- */
+/* The start's line answers a reader's first questions: where the node is, and what it tells others. */
 static void tell_start(const struct node *node)
 {
 	static const char *const published[] = {

@@ -281,6 +281,8 @@ WEFT_MUST_CHECK
 int node_open_social(struct node *node, char *what);
 void node_stop_social(struct node *node);
 void node_close_social(struct node *node);
+/* node_is_unsought: key is of people, and never looked for on a DHT. */
+bool node_is_unsought(void *ctx, const uint8_t *key);
 /* offers_params.c. */
 WEFT_MUST_CHECK
 int node_open_offers(struct node *node, char *what);

@@ -39,6 +39,13 @@ int node_open_social(struct node *node, char *what)
 	return params.config.is_on ? social_open(&params, &node->social) : 0;
 }
 
+bool node_is_unsought(void *ctx, const uint8_t *key)
+{
+	const struct node *node = ctx;
+
+	return social_is_unsought(node->social, key);
+}
+
 void node_stop_social(struct node *node)
 {
 	node->api->social = NULL;

@@ -24,6 +24,7 @@
  * Home worker only; nothing blocks.
  */
 struct social;
+struct social_routes;
 
 struct social_config {
 	bool is_on;
@@ -44,6 +45,13 @@ WEFT_MUST_CHECK
 int social_open(const struct social_params *params, struct social **out_social);
 void social_stop(struct social *social);
 void social_close(struct social *social);
+/*
+ * social_is_unsought: key is of a person, or an anchor, that this node's people have to do with. So no
+ * part of the node may look for it on a DHT, in the overlay or at relays of records. Takes NULL.
+ */
+bool social_is_unsought(const struct social *social, const uint8_t key[static MESH_KEY_LEN]);
+/* The parts, for the control interface. */
+struct social_routes *social_routes_of(const struct social *social);
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns);

@@ -2,12 +2,14 @@
 #ifndef WEFT_SOCIAL_SOCIAL_STATE_H
 #define WEFT_SOCIAL_SOCIAL_STATE_H
 
+#include "social/routes/social_routes.h"
 #include "social/social.h"
 
 /* Private to this folder: the parts, each NULL until it is open. */
 struct social {
 	struct social_config config;
 	struct social_ground ground;
+	struct social_routes *routes;
 	bool is_stopped;
 };
 

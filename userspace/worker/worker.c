@@ -257,6 +257,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.choices = worker->idx == 0 ? params->choices : NULL,
 		.on_moved = worker->idx == 0 ? params->on_moved : NULL,
 		.find_path = worker->idx == 0 ? params->find_path : NULL,
+		.is_unsought = worker->idx == 0 ? params->is_unsought : NULL,
 		.on_barred = worker->idx == 0 ? params->on_barred : NULL,
 		.port_probe = worker->idx == 0 ? params->port_probe : NULL,
 		.stun_ask = worker->idx == 0 ? params->stun_ask : NULL,

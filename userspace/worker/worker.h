@@ -203,6 +203,7 @@ struct worker_params {
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);	    /* home */
 	void (*on_moved)(void *ctx, const uint8_t *key, const struct addr *remote); /* home */
 	void (*find_path)(void *ctx, const uint8_t *key);			    /* home */
+	bool (*is_unsought)(void *ctx, const uint8_t *key);			    /* home */
 	void (*on_barred)(void *ctx, const uint8_t *key);			    /* home */
 	void (*port_probe)(void *ctx, const struct addr *remote);		    /* home */
 	void (*stun_ask)(void *ctx, const struct addr *remote);			    /* home */
