@@ -21,6 +21,11 @@ struct timer_wheel;
  */
 /* What happened, for people and programs that watch; borrowed for the call. */
 enum social_event_kind {
+	SOCIAL_POST_NEW,     /* a post that a person here reads */
+	SOCIAL_POST_CHANGED, /* another edition of one, or other readers */
+	SOCIAL_POST_GONE,
+	SOCIAL_POST_MENTION, /* it names a person of this node */
+	SOCIAL_DM_NEW,	     /* a direct message for one */
 	SOCIAL_EVENT_CNT,
 };
 struct social_event {

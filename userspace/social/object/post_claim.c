@@ -29,6 +29,12 @@ int social_claim_read(const void *bytes, size_t len, struct post_claim *out_clai
 	return social_signed_read(&claim_kind, bytes, len, out_claim, &out_claim->author);
 }
 
+int social_claim_parse(const void *bytes, size_t len, struct post_claim *out_claim)
+{
+	*out_claim = (struct post_claim){.post = NULL};
+	return social_signed_parse(&claim_kind, bytes, len, out_claim, &out_claim->author);
+}
+
 int social_deletion_read(const void *bytes, size_t len, struct post_deletion *out_deletion)
 {
 	*out_deletion = (struct post_deletion){.post = NULL};

@@ -4,16 +4,36 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int social_signed_read(const struct social_kind *kind, const void *bytes, size_t len,
-		       void *out_record, const uint8_t **out_signer)
+static int object_parse(const struct social_kind *kind, const void *bytes, size_t len,
+			void *out_record, struct signed_object *out_object)
 {
-	struct signed_object object;
 	int err;
 
 	if (len > kind->len_max)
 		return WEFT_ETOOLARGE;
-	if ((err = signed_parse(bytes, len, &object)) < 0 ||
-	    (err = cbor_fields_parse(object.body, object.body_len, kind->table, out_record)) < 0)
+	if ((err = signed_parse(bytes, len, out_object)) < 0)
+		return err;
+	return cbor_fields_parse(out_object->body, out_object->body_len, kind->table, out_record);
+}
+
+int social_signed_parse(const struct social_kind *kind, const void *bytes, size_t len,
+			void *out_record, const uint8_t **out_signer)
+{
+	struct signed_object object;
+	int err = object_parse(kind, bytes, len, out_record, &object);
+
+	if (err == 0)
+		*out_signer = object.signer;
+	return err;
+}
+
+int social_signed_read(const struct social_kind *kind, const void *bytes, size_t len,
+		       void *out_record, const uint8_t **out_signer)
+{
+	struct signed_object object;
+	int err = object_parse(kind, bytes, len, out_record, &object);
+
+	if (err < 0)
 		return err;
 	*out_signer = object.signer;
 	return signed_verify(&object, kind->tag);

@@ -16,6 +16,10 @@ struct social_kind {
 WEFT_MUST_CHECK
 int social_signed_read(const struct social_kind *kind, const void *bytes, size_t len,
 		       void *out_record, const uint8_t **out_signer);
+/* social_signed_parse: the same of bytes whose signature was verified before: it is not looked at. */
+WEFT_MUST_CHECK
+int social_signed_parse(const struct social_kind *kind, const void *bytes, size_t len,
+			void *out_record, const uint8_t **out_signer);
 void social_signed_write(struct writer *w, const struct social_kind *kind, const void *record,
 			 const struct node_key *signer);
 

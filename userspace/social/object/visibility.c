@@ -71,20 +71,34 @@ static bool is_sound(const struct visibility_body *body)
 	return true;
 }
 
-int social_visibility_read(const void *bytes, size_t len, struct visibility *out_visibility)
+static int body_take(const void *bytes, size_t len, bool is_verified,
+		     struct visibility *out_visibility)
 {
 	struct visibility_body *body = calloc(1, sizeof(*body));
 	int err;
 
 	if (!body)
 		return -ENOMEM;
-	err = social_signed_read(&kind, bytes, len, body, &body->said.author);
+	if (is_verified)
+		err = social_signed_parse(&kind, bytes, len, body, &body->said.author);
+	else
+		err = social_signed_read(&kind, bytes, len, body, &body->said.author);
 	if (err == 0 && !is_sound(body))
 		err = WEFT_EMALFORMED;
 	if (err == 0)
 		*out_visibility = body->said;
 	free(body);
 	return err;
+}
+
+int social_visibility_read(const void *bytes, size_t len, struct visibility *out_visibility)
+{
+	return body_take(bytes, len, false, out_visibility);
+}
+
+int social_visibility_parse(const void *bytes, size_t len, struct visibility *out_visibility)
+{
+	return body_take(bytes, len, true, out_visibility);
 }
 
 void social_visibility_write(struct writer *w, const struct visibility *visibility,

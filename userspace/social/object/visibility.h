@@ -58,6 +58,9 @@ struct visibility {
  */
 WEFT_MUST_CHECK
 int social_visibility_read(const void *bytes, size_t len, struct visibility *out_visibility);
+/* social_visibility_parse: of bytes whose signature was verified before; it is not looked at. */
+WEFT_MUST_CHECK
+int social_visibility_parse(const void *bytes, size_t len, struct visibility *out_visibility);
 /* social_visibility_write: recipients ascend. What no reader takes makes w bad. */
 void social_visibility_write(struct writer *w, const struct visibility *visibility,
 			     const struct node_key *author);
