@@ -14,7 +14,7 @@ struct arena;
  * The posts that a node holds, in the order of their time and then of their id:
  * a list of blocks of rows. Put, remove and place are a search among the blocks
  * and one within a block; new posts come at the end, and move nothing. A row
- * takes 48 bytes, and at most four times that after any order of changes.
+ * takes 56 bytes, and at most four times that after any order of changes.
  *
  * Owned by home.
  */
@@ -24,6 +24,7 @@ struct post_row {
 	uint32_t author;   /* of the table of people */
 	uint16_t audience; /* the owner's */
 	uint16_t flags;	   /* the owner's */
+	uint16_t number;   /* the low bits of its visibility's: another one is another edition */
 };
 
 #define POST_BLOCK_CAP 256u

@@ -77,16 +77,26 @@ static const struct post_row *walk_next(struct range_walk *walk)
 	return NULL;
 }
 
-/* The number of rows of the walk, at most max, and a hash of their ids. */
+void social_ranges_row(const struct post_row *row, uint8_t out[static RANGE_ROW_LEN])
+{
+	memcpy(out, row->id, POST_ID_LEN);
+	out[POST_ID_LEN] = (uint8_t)(row->number >> 8);
+	out[POST_ID_LEN + 1] = (uint8_t)row->number;
+}
+
+/* The number of rows of the walk, at most max, and a hash of them. */
 static uint32_t print_make(struct range_walk walk, uint32_t max, uint8_t *out_print)
 {
+	uint8_t said[RANGE_ROW_LEN];
 	const struct post_row *row;
 	struct blake3 hash;
 	uint32_t cnt = 0;
 
 	blake3_init(&hash);
-	for (; cnt < max && (row = walk_next(&walk)); cnt++)
-		blake3_update(&hash, row->id, POST_ID_LEN);
+	for (; cnt < max && (row = walk_next(&walk)); cnt++) {
+		social_ranges_row(row, said);
+		blake3_update(&hash, said, sizeof(said));
+	}
 	blake3_final(&hash, out_print, RANGE_PRINT_LEN);
 	return cnt;
 }
@@ -176,22 +186,22 @@ static void message_end(struct range_answer *answer, size_t start)
 
 /* --- what a range is answered with --- */
 
-static int id_compare(const void *a, const void *b)
+static int row_compare(const void *a, const void *b)
 {
-	return memcmp(a, b, POST_ID_LEN);
+	return memcmp(a, b, RANGE_ROW_LEN);
 }
 
 static void list_put(struct range_answer *answer, const struct range_end *end)
 {
 	struct range_walk walk = walk_of(answer->posts, &answer->from, end);
-	uint8_t ids[RANGE_LIST_MAX][POST_ID_LEN];
+	uint8_t rows[RANGE_LIST_MAX][RANGE_ROW_LEN];
 	const struct post_row *row;
 	uint32_t cnt = 0;
 
 	while (cnt < RANGE_LIST_MAX && (row = walk_next(&walk)))
-		memcpy(ids[cnt++], row->id, POST_ID_LEN);
-	qsort(ids, cnt, POST_ID_LEN, id_compare);
-	range_put(answer, &(struct range){*end, RANGE_LIST, ids[0], cnt * POST_ID_LEN});
+		social_ranges_row(row, rows[cnt++]);
+	qsort(rows, cnt, RANGE_ROW_LEN, row_compare);
+	range_put(answer, &(struct range){*end, RANGE_LIST, rows[0], cnt * RANGE_ROW_LEN});
 }
 
 /* The end of a part of cnt rows that begins at the walk. */
@@ -236,44 +246,48 @@ static void print_answer(struct range_answer *answer, const struct range *range)
 		range_put(answer, &(struct range){.end = range->end});
 	else if (cnt > RANGE_LIST_MAX)
 		parts_put(answer, &range->end, cnt);
-	else if (has_room(answer, RANGE_LIST_MAX * POST_ID_LEN))
+	else if (has_room(answer, RANGE_LIST_MAX * RANGE_ROW_LEN))
 		list_put(answer, &range->end);
 	else
 		rest_put(answer);
 }
 
-/* The ids of a range, of which has says which are own ones. */
-#define HEARD_MAX (RANGE_MESSAGE_MAX / POST_ID_LEN)
+/* The rows of a range, of which has says which are own ones. */
+#define HEARD_MAX (RANGE_MESSAGE_MAX / RANGE_ROW_LEN)
 struct range_heard {
 	const struct range *range;
 	uint8_t has[(HEARD_MAX + 7) / 8];
 };
 
-static bool heard_take(struct range_heard *heard, const uint8_t *id)
+static bool heard_take(struct range_heard *heard, const struct post_row *row)
 {
-	const uint8_t *at = bsearch(id, heard->range->bytes, heard->range->len / POST_ID_LEN,
-				    POST_ID_LEN, id_compare);
+	uint8_t said[RANGE_ROW_LEN];
+	const uint8_t *at;
 	size_t idx;
+
+	social_ranges_row(row, said);
+	at = bsearch(said, heard->range->bytes, heard->range->len / RANGE_ROW_LEN, RANGE_ROW_LEN,
+		     row_compare);
 
 	if (!at)
 		return false;
-	idx = (size_t)(at - heard->range->bytes) / POST_ID_LEN;
+	idx = (size_t)(at - heard->range->bytes) / RANGE_ROW_LEN;
 	heard->has[idx / 8] |= (uint8_t)(1u << idx % 8);
 	return true;
 }
 
 static void lacking_call(const struct range_posts *posts, const struct range_heard *heard)
 {
-	for (size_t i = 0; i < heard->range->len / POST_ID_LEN; i++)
+	for (size_t i = 0; i < heard->range->len / RANGE_ROW_LEN; i++)
 		if (!(heard->has[i / 8] >> i % 8 & 1))
-			posts->lacking(posts->ctx, heard->range->bytes + i * POST_ID_LEN);
+			posts->lacking(posts->ctx, heard->range->bytes + i * RANGE_ROW_LEN);
 }
 
 /*
  * Goes over the own rows of a list or an answer. Those that a list lacks are written behind each
- * other into ids, at most cap. Returns how many, and the row at which they had no room.
+ * other into rows, at most cap. Returns how many, and the row at which they had no room.
  */
-static uint32_t heard_walk(struct range_answer *answer, struct range_heard *heard, uint8_t *ids,
+static uint32_t heard_walk(struct range_answer *answer, struct range_heard *heard, uint8_t *rows,
 			   uint32_t cap, struct range_end *out_end)
 {
 	struct range_walk walk = walk_of(answer->posts, &answer->from, &heard->range->end);
@@ -283,16 +297,16 @@ static uint32_t heard_walk(struct range_answer *answer, struct range_heard *hear
 
 	*out_end = heard->range->end;
 	for (; (row = walk_next(&walk)); last = *row) {
-		if (heard_take(heard, row->id) || heard->range->kind == RANGE_ANSWER)
+		if (heard_take(heard, row) || heard->range->kind == RANGE_ANSWER)
 			continue;
 		if (cnt == cap) {
 			*out_end = end_between(&last, row);
 			/* The rest is walked for what the list has of it. */
 			while ((row = walk_next(&walk)))
-				(void)heard_take(heard, row->id);
+				(void)heard_take(heard, row);
 			return cnt;
 		}
-		memcpy(ids + cnt++ * POST_ID_LEN, row->id, POST_ID_LEN);
+		social_ranges_row(row, rows + cnt++ * RANGE_ROW_LEN);
 	}
 	return cnt;
 }
@@ -302,16 +316,16 @@ static void heard_answer(struct range_answer *answer, const struct range *range)
 	struct range_heard heard = {.range = range};
 	struct writer *w = answer->out;
 	size_t taken = 2 * RANGE_HEAD_LEN + REST_LEN, room = (size_t)(w->end - w->pos);
-	uint32_t cap = room > taken ? (uint32_t)((room - taken) / POST_ID_LEN) : 0;
-	/* The ids lie where the range will: behind its head. */
-	uint8_t *ids = w->pos + 2 * RANGE_HEAD_LEN;
+	uint32_t cap = room > taken ? (uint32_t)((room - taken) / RANGE_ROW_LEN) : 0;
+	/* The rows lie where the range will: behind its head. */
+	uint8_t *rows = w->pos + 2 * RANGE_HEAD_LEN;
 	struct range_end end;
-	uint32_t cnt = heard_walk(answer, &heard, ids, cap, &end);
+	uint32_t cnt = heard_walk(answer, &heard, rows, cap, &end);
 
 	lacking_call(answer->posts, &heard);
 	if (cnt) {
-		qsort(ids, cnt, POST_ID_LEN, id_compare);
-		range_put(answer, &(struct range){end, RANGE_ANSWER, ids, cnt * POST_ID_LEN});
+		qsort(rows, cnt, RANGE_ROW_LEN, row_compare);
+		range_put(answer, &(struct range){end, RANGE_ANSWER, rows, cnt * RANGE_ROW_LEN});
 	} else if (end_compare(end.time_ms, end.id, &range->end) == 0) {
 		range_put(answer, &(struct range){.end = end});
 	}
@@ -338,10 +352,11 @@ static void end_read(struct cbor_reader *r, struct range_end *end)
 		memcpy(end->id, id, len);
 }
 
-static bool ids_ascend(const struct range *range)
+static bool rows_ascend(const struct range *range)
 {
-	for (size_t at = POST_ID_LEN; at < range->len; at += POST_ID_LEN)
-		if (memcmp(range->bytes + at - POST_ID_LEN, range->bytes + at, POST_ID_LEN) >= 0)
+	for (size_t at = RANGE_ROW_LEN; at < range->len; at += RANGE_ROW_LEN)
+		if (memcmp(range->bytes + at - RANGE_ROW_LEN, range->bytes + at, RANGE_ROW_LEN) >=
+		    0)
 			return false;
 	return true;
 }
@@ -354,8 +369,8 @@ static bool bytes_are_sound(const struct range *range)
 	case RANGE_PRINT:
 		return range->len == RANGE_PRINT_LEN;
 	default:
-		return range->len % POST_ID_LEN == 0 &&
-		       range->len <= (size_t)HEARD_MAX * POST_ID_LEN && ids_ascend(range);
+		return range->len % RANGE_ROW_LEN == 0 &&
+		       range->len <= (size_t)HEARD_MAX * RANGE_ROW_LEN && rows_ascend(range);
 	}
 }
 

@@ -15,27 +15,31 @@
  * a message says of each range one of:
  *
  *	skip		nothing is to be done
- *	fingerprint	a hash of the ids in it
- *	list		the ids in it, and the answer is to say what it lacks
- *	answer		ids that a list lacked
+ *	fingerprint	a hash of the rows in it
+ *	list		the rows in it, and the answer is to say what it lacks
+ *	answer		rows that a list lacked
+ *
+ * A row is the id of a post, and the low bits of the number of its visibility. So a post whose
+ * readers changed differs like one that is new.
  *
  * A node goes through a message range by range, and writes the next one. Where a fingerprint is that
- * of its own posts it skips. Where it differs, it lists its own ids, if there are few. Else it cuts
+ * of its own posts it skips. Where it differs, it lists its own rows, if there are few. Else it cuts
  * the range into RANGE_PARTS, with a fingerprint each. Of lists and answers it learns which posts
  * it lacks.
  *
- *	message: [[end time, end id 0 to 32, kind, fingerprint 16 or ids 32 each], ...]
+ *	message: [[end time, end id 0 to 32, kind, fingerprint 16 or rows 34 each], ...]
  *
  * A range goes to the end that it says, which is not in it, and begins where the one before ends.
  * Ends ascend. An end's id is cut to the bytes that part it from the row before, and is read with
  * zeros behind it. What lies behind the last end is skipped. The end with the time
- * RANGE_TIME_MAX is behind all posts. Ids ascend.
+ * RANGE_TIME_MAX is behind all posts. Rows ascend.
  *
  * Both sides count only posts that the other may have. So nothing is learnt of further ones, not
  * even that they are there. Pure, and without memory between messages.
  */
 #define RANGE_PARTS	  16u
-#define RANGE_LIST_MAX	  32u /* ids that are listed and not cut */
+#define RANGE_LIST_MAX	  32u /* rows that are listed and not cut */
+#define RANGE_ROW_LEN	  (POST_ID_LEN + 2u)
 #define RANGE_PRINT_LEN	  16u
 #define RANGE_TIME_MAX	  UINT64_MAX
 #define RANGE_MESSAGE_MAX (48u << 10)
@@ -44,11 +48,13 @@
 struct range_posts {
 	const struct post_index *index;
 	bool (*may_have)(void *ctx, const struct post_row *row);
-	/* the peer has a post that may_have does not give of the own ones, of a list or answer */
-	void (*lacking)(void *ctx, const uint8_t id[static POST_ID_LEN]);
+	/* the peer has a row that may_have does not give of the own ones, of a list or answer */
+	void (*lacking)(void *ctx, const uint8_t row[static RANGE_ROW_LEN]);
 	void *ctx;
 };
 
+/* social_ranges_row writes the row of a post. */
+void social_ranges_row(const struct post_row *row, uint8_t out[static RANGE_ROW_LEN]);
 /* social_ranges_open writes the message that begins: one range over all. */
 void social_ranges_open(const struct range_posts *posts, struct writer *out);
 /*

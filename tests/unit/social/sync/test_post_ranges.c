@@ -27,12 +27,12 @@ static bool is_open(void *ctx, const struct post_row *row)
 	return row->flags != SECRET;
 }
 
-static void on_lacking(void *ctx, const uint8_t id[static POST_ID_LEN])
+static void on_lacking(void *ctx, const uint8_t row[static RANGE_ROW_LEN])
 {
 	struct side *side = ctx;
 
 	if (side->lacking_cnt < POSTS_MAX)
-		memcpy(side->lacking[side->lacking_cnt++].id, id, POST_ID_LEN);
+		memcpy(side->lacking[side->lacking_cnt++].id, row, POST_ID_LEN);
 }
 
 static void sides_up(void)
@@ -212,6 +212,26 @@ static void test_what_the_peer_may_not_have_is_not_counted(void)
 	sides_down();
 }
 
+/* One of 100,000 has other readers on one side: both sides name it, and no other. */
+static void test_another_edition_of_a_visibility_differs(void)
+{
+	sides_up();
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct post_row row = row_of_time(1800000000000 + i * 60000ull);
+
+		row.number = 1;
+		put(&sides[0], &row);
+		row.number = i == 4711 ? 257 : 1;
+		put(&sides[1], &row);
+	}
+	CHECK_EQ(sync_sides(), 0);
+	CHECK_EQ(sides[0].lacking_cnt, 1);
+	CHECK_EQ(sides[1].lacking_cnt, 1);
+	CHECK_MEM(sides[0].lacking[0].id, sides[1].lacking[0].id, POST_ID_LEN);
+	CHECK(bytes_sent <= 10000);
+	sides_down();
+}
+
 static void test_no_part_of_a_message_is_one_and_no_changed_one_harms(void)
 {
 	static uint8_t message[RANGE_MESSAGE_MAX], out[RANGE_MESSAGE_MAX];
@@ -252,6 +272,7 @@ int main(void)
 	RUN(test_an_empty_side_learns_of_10000_posts);
 	RUN(test_100000_posts_of_which_10_differ_take_50_kb);
 	RUN(test_what_the_peer_may_not_have_is_not_counted);
+	RUN(test_another_edition_of_a_visibility_differs);
 	RUN(test_no_part_of_a_message_is_one_and_no_changed_one_harms);
 	return check_done();
 }
