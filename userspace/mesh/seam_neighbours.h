@@ -21,6 +21,7 @@ enum mesh_cap {
 	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
 	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
 	MESH_CAP_TRACE = 0x8000,	/* reads field 10 of calls (300, 302), a trace */
+	MESH_CAP_SOCIAL_RANGES = 0x20000, /* compares posts by ranges (600) */
 };
 
 /*

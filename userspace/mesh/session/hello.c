@@ -23,6 +23,7 @@ static const struct {
 	{MESH_CAP_PAGED_BROWSE, "paged_browse"},
 	{MESH_CAP_SEARCH, "search"},
 	{MESH_CAP_DELTA, "delta"},
+	{MESH_CAP_SOCIAL_RANGES, "social_ranges"},
 };
 
 char *mesh_caps_text(uint32_t caps, char text[static MESH_CAPS_TEXT_CAP])

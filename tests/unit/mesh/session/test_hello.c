@@ -30,7 +30,7 @@ static void test_every_capability_has_a_name(void)
 	CHECK_STR(mesh_caps_text(MESH_CAP_RELAY | MESH_CAP_STORE | 1u << 31, text), "store relay");
 	CHECK_STR(mesh_caps_text(UINT32_MAX, text),
 		  "dht store relay gateway content_seed mobile_light "
-		  "service_relay paged_browse search delta");
+		  "service_relay paged_browse search delta social_ranges");
 }
 
 static void test_hello_is_read_as_written(void)
