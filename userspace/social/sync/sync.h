@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SOCIAL_SYNC_SYNC_H
+#define WEFT_SOCIAL_SYNC_SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
+#include "base/figure.h"
+#include "social/ground/social_ground.h"
+#include "social/keep/post_index.h"
+#include "social/object/visibility.h"
+#include "social/sync/sync_message.h"
+
+struct node_key;
+
+/*
+ * What two nodes have for each other: messages 600 to 606 (docs/wire/social.md). A node pulls from
+ * people that it follows, from its followers and from anchors. It does so when a session with them
+ * begins, and each few minutes after that:
+ *
+ *	HELLO greet	the own follows, to a peer that this node chose	-> its follows, its profiles
+ *	HELLO ranges	what I hold of what that peer may have, as hashes	-> the next hashes, or ids
+ *	POST_GET	those that I lack					-> posts, to intake/
+ *
+ *	sync_answer.c	the answerer's side of 600 and 602
+ *	sync_pull.c	the asker's side; sync_start.c begins it, sync_wanted.c has what is to be fetched
+ *	sync_news.c	what is new goes to sessions at once: 601 as a request, 604 to 606
+ *	sync_peers.c	what peers say of themselves, for their session alone: follows, proofs
+ *	sync_audience.c	which posts a peer may have (post_filter.h)
+ *
+ * A post that a peer may not have is for it as if it were not there. No answer differs by it, in its
+ * bytes or in the time that it takes.
+ *
+ * Tables, and what fills them:
+ *
+ *	peers	SYNC_UNITS_MAX units of SYNC_UNIT_FOLLOWS keys, and one for the peer: any peer that
+ *		asks. Shares are those of its class, network, address and key. Where the account that
+ *		has most loses a peer, that peer gets no public posts until it says its follows again.
+ *	pages	SYNC_PAGES_MAX answers with posts on their way, by the dynamic threshold of fair.h
+ *	work	requests of a key and of its network in a minute (base/fair/request_quota.h)
+ *	refused	SYNC_REFUSED_MAX posts that are not asked for again for a while; the oldest is forgotten
+ *
+ * Home worker only; nothing blocks. A peer without a session is never asked, so no key is looked for.
+ */
+struct sync;
+
+#define SYNC_UNITS_MAX	  4096u
+#define SYNC_UNIT_FOLLOWS 128u
+#define SYNC_PAGES_MAX	  16u
+#define SYNC_REFUSED_MAX  4096u
+
+struct sync_config {
+	uint64_t every_ns;
+};
+void social_sync_config_defaults(struct sync_config *config);
+
+/* A post that is held; borrowed from read until release. */
+struct sync_copy {
+	struct sync_bytes post, claim, visibility;
+	void *owner;
+};
+
+/* What came from a peer; borrowed for the call. */
+struct sync_take {
+	struct sync_bytes post, claim, visibility; /* or one object, in post */
+	const uint8_t *from;			   /* the key of the session */
+	const struct fair_path *path;		   /* that pays */
+	/* called once if the call returned 0, also inside it: 0, it is durable, or was there */
+	void (*done)(void *arg, int err, uint64_t now_ns);
+	void *arg;
+};
+
+#define SYNC_AUDIENCE_PUBLIC 0u
+#define SYNC_AUDIENCE_OTHER  UINT16_MAX
+struct sync_readers {
+	enum visibility_kind kind;
+	bool is_reader;	   /* of VISIBILITY_RECIPIENTS */
+	uint8_t group[32]; /* of VISIBILITY_GROUP */
+	uint64_t epoch;
+};
+
+/* A secret key of a group's epoch, by which this node proves that it is in the group. */
+struct sync_group_key {
+	uint8_t group[32];
+	uint64_t epoch;
+	const struct node_key *key;
+};
+
+/*
+ * What sync/ needs of the parts below it, as one table: social.c fills it, and tests have
+ * posts in memory.
+ */
+struct sync_parts {
+	const struct post_index *index; /* the posts held */
+	const uint8_t *(*author)(void *ctx, const struct post_row *row);
+	/*
+	 * What the readers of a post are to key: 0 or a negative code. Rows with one number of an
+	 * audience have the same readers, but for SYNC_AUDIENCE_OTHER.
+	 */
+	int (*readers)(void *ctx, const struct post_row *row,
+		       const uint8_t key[static NODE_KEY_LEN], struct sync_readers *out);
+	/* false: not held */
+	bool (*row)(void *ctx, const uint8_t id[static POST_ID_LEN], struct post_row *out_row);
+	bool (*read)(void *ctx, const uint8_t id[static POST_ID_LEN], struct sync_copy *out);
+	void (*release)(void *ctx, struct sync_copy *copy);
+	/* The deletion of a post that was here, into out: its length, or 0. */
+	size_t (*deletion)(void *ctx, const uint8_t id[static POST_ID_LEN],
+			   uint8_t out[static SYNC_DELETION_LEN_MAX]);
+
+	/* followed, an anchor, or of a preferred slot: it hears what this node follows */
+	bool (*is_chosen)(void *ctx, const uint8_t *key);
+	/* chosen, or it follows a person of this node: posts are asked of it */
+	bool (*is_related)(void *ctx, const uint8_t *key);
+	bool (*is_blocked)(void *ctx, const uint8_t *key);
+	/* The keys followed, ascending, at most cap of them. */
+	unsigned (*follows)(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], unsigned cap);
+	/* key has said in its HELLO that it follows person. */
+	void (*followed)(void *ctx, const uint8_t *key, const uint8_t *person);
+	/* The profiles of this node that reader may see, written into buf. */
+	unsigned (*profiles)(void *ctx, const uint8_t *reader, struct writer *buf,
+			     struct sync_bytes out[static SYNC_PROFILES_MAX]);
+	/* The personas whose sessions are this node's, 0 first; NULL: no further one. */
+	const struct node_key *(*persona)(void *ctx, unsigned idx);
+	bool (*is_member)(void *ctx, const uint8_t group[static 32], uint64_t epoch,
+			  const uint8_t *key);
+	/* For a peer that is chosen. */
+	unsigned (*group_keys)(void *ctx, struct sync_group_key out[static SYNC_PROOFS_MAX]);
+
+	/* 0: done is called, else it is not. */
+	int (*take_post)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	int (*take_visibility)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	int (*take_deletion)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	int (*take_profile)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	void *ctx;
+};
+
+struct sync_params {
+	struct sync_config config;
+	const struct social_ground *ground; /* borrowed, as is what parts has */
+	struct sync_parts parts;
+	uint64_t now_ns;
+};
+/* social_sync_open: 0 or a negative code. stop calls nothing any more; both take NULL. */
+WEFT_MUST_CHECK
+int social_sync_open(const struct sync_params *params, struct sync **out_sync);
+void social_sync_stop(struct sync *sync);
+void social_sync_close(struct sync *sync);
+void social_sync_session_up(struct sync *sync, const uint8_t key[static MESH_KEY_LEN],
+			    uint64_t now_ns);
+
+/*
+ * social_sync_with pulls from a peer that has a session now. done (may be NULL) is called once when it
+ * is over, if the call returned 0. Else:
+ *   WEFT_EABSENT no session is there
+ *   WEFT_EFULL   too many pulls are asked for
+ */
+struct sync_outcome {
+	int err;
+	unsigned new_cnt; /* posts and visibilities that are new here */
+	unsigned sent_len, received_len;
+};
+struct sync_order {
+	uint8_t key[MESH_KEY_LEN];
+	/* Public posts of this author alone, of a peer that is not chosen; NULL: all that there is */
+	const uint8_t *author;
+	void (*done)(void *arg, const struct sync_outcome *outcome, uint64_t now_ns);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int social_sync_with(struct sync *sync, const struct sync_order *order, uint64_t now_ns);
+
+/*
+ * social_sync_news: a post is new here, or its visibility is. Peers in session that may have it
+ * hear of it within SYNC_NEWS_DELAY_NS, but from (NULL: none), of which it came.
+ */
+#define SYNC_NEWS_DELAY_NS 20000000ull
+void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], const uint8_t *from,
+		      uint64_t now_ns);
+/*
+ * social_sync_deleted: a post is taken back; row is as it was in the index. Peers in session that may
+ * have had it get the deletion. social_sync_profile_changed gives related peers the profiles that they
+ * may see. social_sync_follows_changed: related peers are asked, and greeted, anew.
+ */
+void social_sync_deleted(struct sync *sync, const struct post_row *row,
+			 const struct sync_bytes *deletion, uint64_t now_ns);
+void social_sync_profile_changed(struct sync *sync, uint64_t now_ns);
+void social_sync_follows_changed(struct sync *sync, uint64_t now_ns);
+
+struct sync_stats {
+#define FIGURE FIGURE_FIELD
+#include "social/sync/sync_counters.def"
+};
+void social_sync_stats(const struct sync *sync, struct sync_stats *out_stats);
+/* social_sync_view: units in use by class. */
+void social_sync_view(const struct sync *sync, struct fair_view *out);
+
+#endif

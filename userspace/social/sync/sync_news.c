@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is new goes to sessions at once: rows of posts (601 as a request), profiles, visibilities and
+ * deletions (604 to 606). All of it is found by the next pull as well, so what finds no room here is
+ * not kept.
+ */
+#include "base/monotonic.h"
+#include "social/sync/sync_state.h"
+
+/* --- out --- */
+
+static void push_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct sync_push *push = arg;
+
+	(void)reply, (void)now_ns;
+	pool_release(&push->sync->pushes, push);
+}
+
+/* What is in sync->message. */
+static void push_send(struct sync_peer *peer, unsigned type, size_t len, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	struct sync_push *push = pool_acquire(&sync->pushes);
+	uint8_t session[SYNC_SESSION_LEN];
+	struct mesh_ask ask = {.type = type,
+			       .payload = sync->message,
+			       .payload_len = len,
+			       .timeout_ns = SYNC_TIMEOUT_NS,
+			       .reply = push_reply};
+
+	if (!push)
+		return;
+	push->sync = sync;
+	ask.arg = push;
+	ask.reply_buf = push->reply;
+	ask.reply_cap = sizeof(push->reply);
+	memcpy(ask.peer.key, peer->keys[0], sizeof(ask.peer.key));
+	if (sync_ops(sync)->session(sync_mesh(sync), peer->keys[0], session) < 0 ||
+	    memcmp(session, peer->session, sizeof(session)) != 0 ||
+	    sync_ops(sync)->ask(sync_mesh(sync), &ask, now_ns, &push->request) < 0)
+		pool_release(&sync->pushes, push);
+}
+
+static void object_push(struct sync_peer *peer, unsigned type, const struct sync_bytes *object,
+			uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	struct writer w = writer_of(sync->message, sizeof(sync->message));
+
+	social_sync_object_write(&w, object->bytes, object->len);
+	if (w.bad)
+		return;
+	sync->stats.pushed_cnt++;
+	push_send(peer, type, writer_len(&w), now_ns);
+}
+
+/* Rows that peer may have of what is new. */
+static void news_offer(struct sync_peer *peer, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	const struct sync_parts *parts = &sync->params.parts;
+	const struct sync_asker asker = {.peer = peer};
+	uint8_t rows[SYNC_OFFERED_MAX][SYNC_ROW_LEN];
+	struct writer w = writer_of(sync->message, sizeof(sync->message));
+	struct sync_answer offer = {.rows = rows[0]};
+	unsigned cnt = 0;
+
+	social_sync_question(sync);
+	for (unsigned i = 0; i < sync->news_cnt && cnt < SYNC_OFFERED_MAX; i++) {
+		const struct sync_news_row *news = &sync->news[i];
+		struct post_row row;
+
+		if (memcmp(news->from, peer->keys[0], sizeof(news->from)) != 0 &&
+		    parts->row(parts->ctx, news->id, &row) &&
+		    social_sync_may_have(sync, &asker, &row))
+			social_ranges_row(&row, rows[cnt++]);
+	}
+	if (cnt == 0 || parts->is_blocked(parts->ctx, peer->keys[0]))
+		return;
+	offer.rows_len = cnt * SYNC_ROW_LEN;
+	sync->stats.offered_cnt += cnt;
+	social_sync_answer_write(&w, &offer);
+	push_send(peer, MESH_SOCIAL_POSTS, writer_len(&w), now_ns);
+}
+
+static void on_news(struct timer *timer, uint64_t now_ns)
+{
+	struct sync *sync = container_of(timer, struct sync, news_timer);
+	struct sync_peer *peer = NULL;
+
+	while ((peer = pool_next(&sync->peers, peer)))
+		news_offer(peer, now_ns);
+	sync->news_cnt = 0;
+}
+
+void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], const uint8_t *from,
+		      uint64_t now_ns)
+{
+	struct sync_news_row *news = &sync->news[sync->news_cnt];
+
+	if (sync->is_stopped || sync->news_cnt == SYNC_NEWS_MAX || sync->peers.used_cnt == 0)
+		return;
+	memcpy(news->id, id, sizeof(news->id));
+	memset(news->from, 0, sizeof(news->from));
+	if (from)
+		memcpy(news->from, from, sizeof(news->from));
+	if (sync->news_cnt++ == 0)
+		timer_set(sync->params.ground->timers, &sync->news_timer,
+			  now_ns + SYNC_NEWS_DELAY_NS);
+}
+
+void social_sync_deleted(struct sync *sync, const struct post_row *row,
+			 const struct sync_bytes *deletion, uint64_t now_ns)
+{
+	struct sync_peer *peer = NULL;
+
+	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
+		const struct sync_asker asker = {.peer = peer};
+
+		social_sync_question(sync);
+		if (social_sync_may_have(sync, &asker, row))
+			object_push(peer, MESH_POST_DELETE, deletion, now_ns);
+	}
+}
+
+void social_sync_profile_changed(struct sync *sync, uint64_t now_ns)
+{
+	const struct sync_parts *parts = &sync->params.parts;
+	struct sync_bytes profiles[SYNC_PROFILES_MAX];
+	struct sync_peer *peer = NULL;
+
+	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
+		/* Written where ranges are made else. */
+		struct writer w = writer_of(sync->ranges, sizeof(sync->ranges));
+		unsigned cnt;
+
+		if (!parts->is_related(parts->ctx, peer->keys[0]))
+			continue;
+		cnt = parts->profiles(parts->ctx, peer->keys[0], &w, profiles);
+		for (unsigned i = 0; i < cnt; i++)
+			object_push(peer, MESH_PROFILE_UPDATE, &profiles[i], now_ns);
+	}
+}
+
+/* --- in --- */
+
+static void nothing_answer(struct sync *sync, const struct mesh_call *call)
+{
+	static const uint8_t nothing[] = {0xa0}; /* an empty map */
+
+	(void)sync_ops(sync)->answer(call->incoming, call->type, nothing, sizeof(nothing), NULL);
+}
+
+static struct sync_peer *peer_of_call(struct sync *sync, const struct mesh_call *call,
+				      uint64_t now_ns)
+{
+	uint8_t session[SYNC_SESSION_LEN];
+	struct fair_path path;
+
+	sync_ops(sync)->asker_session(call->incoming, session);
+	sync_ops(sync)->asker_path(call->incoming, &path);
+	return social_sync_peer_of(sync, call->peer_key, session, &path, now_ns);
+}
+
+/* Peers that this node asks for posts may say that there are some. */
+static void on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct sync *sync = ctx;
+	const struct sync_parts *parts = &sync->params.parts;
+	struct sync_answer *offer = &sync->answer;
+	struct sync_peer *peer = NULL;
+
+	if (!social_sync_admit(sync, call, now_ns))
+		return;
+	if (social_sync_answer_parse(call->payload, call->payload_len, offer) < 0 ||
+	    offer->rows_len > SYNC_OFFERED_MAX * SYNC_ROW_LEN) {
+		social_sync_refuse_malformed(sync, call, "no offer of posts");
+		return;
+	}
+	if (parts->is_related(parts->ctx, call->peer_key) &&
+	    !parts->is_blocked(parts->ctx, call->peer_key))
+		peer = peer_of_call(sync, call, now_ns);
+	for (size_t at = 0; peer && at < offer->rows_len; at += SYNC_ROW_LEN) {
+		sync->stats.offer_cnt++;
+		(void)social_sync_want(peer, offer->rows + at, now_ns);
+	}
+	nothing_answer(sync, call);
+}
+
+static void taken(void *arg, int err, uint64_t now_ns)
+{
+	(void)arg, (void)err, (void)now_ns;
+}
+
+typedef int (*take_fn)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+/* The answer says that the message came, and nothing of what becomes of it. */
+static void object_hear(struct sync *sync, const struct mesh_call *call, take_fn take_it,
+			uint64_t now_ns)
+{
+	const struct sync_parts *parts = &sync->params.parts;
+	struct sync_take take = {.from = call->peer_key, .done = taken};
+	struct fair_path path;
+
+	if (!social_sync_admit(sync, call, now_ns))
+		return;
+	if (social_sync_object_parse(call->payload, call->payload_len, &take.post) < 0) {
+		social_sync_refuse_malformed(sync, call, "no object of the sync");
+		return;
+	}
+	sync_ops(sync)->asker_path(call->incoming, &path);
+	take.path = &path;
+	if (!parts->is_blocked(parts->ctx, call->peer_key))
+		(void)take_it(parts->ctx, &take, now_ns);
+	nothing_answer(sync, call);
+}
+
+static void on_profile(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct sync *sync = ctx;
+
+	object_hear(sync, call, sync->params.parts.take_profile, now_ns);
+}
+
+static void on_visibility(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct sync *sync = ctx;
+
+	object_hear(sync, call, sync->params.parts.take_visibility, now_ns);
+}
+
+static void on_deletion(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct sync *sync = ctx;
+
+	object_hear(sync, call, sync->params.parts.take_deletion, now_ns);
+}
+
+/* --- life --- */
+
+int social_sync_news_init(struct sync *sync)
+{
+	const struct mesh_seam *mesh = &sync->params.ground->mesh;
+	int err;
+
+	timer_init(&sync->news_timer, on_news);
+	if ((err = pool_init(&sync->pushes, &sync->arena, sizeof(struct sync_push),
+			     SYNC_PUSHES_MAX)) < 0 ||
+	    (err = mesh->ops->handle(mesh->mesh, MESH_SOCIAL_POSTS, on_offer, sync)) < 0 ||
+	    (err = mesh->ops->handle(mesh->mesh, MESH_PROFILE_UPDATE, on_profile, sync)) < 0 ||
+	    (err = mesh->ops->handle(mesh->mesh, MESH_VISIBILITY_UPDATE, on_visibility, sync)) < 0)
+		return err;
+	return mesh->ops->handle(mesh->mesh, MESH_POST_DELETE, on_deletion, sync);
+}
+
+void social_sync_news_stop(struct sync *sync)
+{
+	struct sync_push *push = NULL;
+
+	timer_cancel(sync->params.ground->timers, &sync->news_timer);
+	while ((push = pool_next(&sync->pushes, push)))
+		sync_ops(sync)->cancel(push->request);
+}
