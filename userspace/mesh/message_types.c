@@ -47,6 +47,19 @@ enum mesh_class mesh_registry_class(unsigned number, bool is_answer)
 	return is_answer ? info->answer_class : info->request_class;
 }
 
+bool mesh_registry_is_answer(const struct mesh_message_info *request, unsigned type)
+{
+	/* The requests that have a message of refusal. */
+	static const struct {
+		uint16_t request, refusal;
+	} refusals[] = {{612, 614}, {630, 632}};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (request->number == refusals[i].request && type == refusals[i].refusal)
+			return true;
+	return request->answered_by && type == request->answered_by;
+}
+
 size_t mesh_class_payload_max(enum mesh_class class)
 {
 	/* The sizes of docs/wire/frames.md; a chunk is a blob, a value one of the overlay. */

@@ -40,6 +40,11 @@ const struct mesh_message_info *mesh_registry_lookup(unsigned number);
 unsigned mesh_registry_idx(const struct mesh_message_info *info);
 /* mesh_registry_class: of a message in a role; MESH_CLASS_NONE when it is not seen in it. */
 enum mesh_class mesh_registry_class(unsigned number, bool is_answer);
+/*
+ * mesh_registry_is_answer: type answers request, by answered_by or by the message that refuses in its
+ * place, for a reason of its own.
+ */
+bool mesh_registry_is_answer(const struct mesh_message_info *request, unsigned type);
 /* mesh_class_payload_max: 0 for MESH_CLASS_NONE. */
 size_t mesh_class_payload_max(enum mesh_class class);
 

@@ -93,11 +93,25 @@ static void test_classes_are_those_of_the_model(void)
 	CHECK_EQ(mesh_class_payload_max(MESH_CLASS_ENVELOPE), 2097152);
 }
 
+static void test_a_refusal_answers_its_own_request_alone(void)
+{
+	const struct mesh_message_info *offer = mesh_registry_lookup(612);
+	const struct mesh_message_info *check = mesh_registry_lookup(610);
+
+	CHECK(mesh_registry_is_answer(offer, 613));
+	CHECK(mesh_registry_is_answer(offer, 614));
+	CHECK(!mesh_registry_is_answer(offer, 632));
+	CHECK(!mesh_registry_is_answer(check, 614));
+	CHECK(mesh_registry_is_answer(check, 611));
+	CHECK(!mesh_registry_is_answer(mesh_registry_lookup(611), 0));
+}
+
 int main(void)
 {
 	RUN(test_numbers_ascend_and_do_not_overlap);
 	RUN(test_only_messages_are_found);
 	RUN(test_whatever_is_answered_is_answered_by_an_answer);
+	RUN(test_a_refusal_answers_its_own_request_alone);
 	RUN(test_numbers_of_the_seam_are_in_the_table);
 	RUN(test_classes_are_those_of_the_model);
 	return check_done();

@@ -164,7 +164,7 @@ static int answer_admit(struct mesh_stream *stream)
 		return 0;
 	}
 	if (frame->flags != MESH_FLAG_RESPONSE || frame->req_id != stream->req_id || !info ||
-	    frame->type != request->info->answered_by)
+	    !mesh_registry_is_answer(request->info, frame->type))
 		return WEFT_EMALFORMED;
 	if (frame->payload_len > mesh_class_payload_max(info->answer_class) ||
 	    frame->payload_len > request->reply_cap)
