@@ -16,15 +16,17 @@ static const struct fair_config unit_config = {
 	.parts = FAIR_PEER_PARTS,
 };
 
+/* One more than can hold a unit: a newcomer, before another one gives way. */
+#define PEER_CAP (SYNC_UNITS_MAX + 1)
+
 int social_sync_peers_init(struct sync *sync, const uint64_t secret[2])
 {
 	int err;
 
 	if ((err = fair_init(&sync->unit_slots, &sync->arena, &unit_config, secret)) < 0 ||
-	    (err = pool_init(&sync->peers, &sync->arena, sizeof(struct sync_peer),
-			     SYNC_UNITS_MAX)) < 0)
+	    (err = pool_init(&sync->peers, &sync->arena, sizeof(struct sync_peer), PEER_CAP)) < 0)
 		return err;
-	return map_init(&sync->peer_by_key, &sync->arena, NODE_KEY_LEN, SYNC_UNITS_MAX, secret);
+	return map_init(&sync->peer_by_key, &sync->arena, NODE_KEY_LEN, PEER_CAP, secret);
 }
 
 /* --- what they said --- */
@@ -118,6 +120,8 @@ static struct sync_peer *peer_make(struct sync *sync, const uint8_t *key,
 		pool_release(&sync->peers, peer);
 		return NULL;
 	}
+	if (!timer_is_set(&sync->timer))
+		social_sync_due(sync, now_ns);
 	return peer;
 }
 

@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_SYNC_RIG_H
 #define WEFT_TESTS_SYNC_RIG_H
 
+#include "support/mesh_lab_wire.h"
 #include "sync_posts_rig.h"
 
 /* Nodes of sync_posts_rig.h on the network, and what they have of the parts below sync/. */
@@ -274,6 +275,15 @@ static inline int rig_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_
 	return mesh_lab_seam_of(mesh).ops->ask(mesh, ask, now_ns, out_request);
 }
 
+/* Each node is in a network of its own. */
+static inline void rig_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
+{
+	const struct mesh_lab_session *session =
+		mesh_lab_session_lookup(incoming->node, incoming->key);
+
+	mesh_lab_neighbours.account(incoming->node, incoming->key, &session->remote, out_path);
+}
+
 static inline void rig_turn(void *ctx, uint64_t now_ns)
 {
 	timer_wheel_expire(&((struct rig_node *)ctx)->timers, now_ns);
@@ -325,6 +335,7 @@ static inline void rig_start(struct rig_node *node)
 					      .ctx = node};
 	rig_ops = *node->ground.mesh.ops;
 	rig_ops.ask = rig_ask;
+	rig_ops.asker_path = rig_asker_path;
 	node->ground.mesh.ops = &rig_ops;
 	if (social_sync_open(&params, &node->sync) < 0)
 		abort();
@@ -444,6 +455,45 @@ static inline struct sync_stats rig_stats(const struct rig_node *node)
 
 	social_sync_stats(node->sync, &stats);
 	return stats;
+}
+
+/* --- raw messages --- */
+
+static uint8_t rig_message[MESH_ASK_LEN_MAX + 64];
+static struct sync_answer rig_answer;
+
+/* Raw messages, as a node may send them that is not this program. */
+static inline const struct mesh_reply *rig_say(struct rig_node *from, struct rig_node *to,
+					       unsigned type, size_t len)
+{
+	mesh_lab_ask(from->mesh, to->mesh, type, rig_message, len, &rig_asked);
+	return &rig_asked.reply;
+}
+
+static inline const struct mesh_reply *rig_say_hello(struct rig_node *from, struct rig_node *to,
+						     const struct sync_hello *hello)
+{
+	struct writer w = writer_of(rig_message, sizeof(rig_message));
+
+	social_sync_hello_write(&w, hello);
+	return rig_say(from, to, MESH_SOCIAL_HELLO, writer_len(&w));
+}
+
+static inline const struct sync_answer *rig_hear(const struct mesh_reply *reply)
+{
+	if (reply->err < 0 ||
+	    social_sync_answer_parse(reply->payload, reply->payload_len, &rig_answer) < 0)
+		abort();
+	return &rig_answer;
+}
+
+static inline const struct mesh_reply *rig_say_get(struct rig_node *from, struct rig_node *to,
+						   const struct sync_get *get)
+{
+	struct writer w = writer_of(rig_message, sizeof(rig_message));
+
+	social_sync_get_write(&w, get);
+	return rig_say(from, to, MESH_POST_GET, writer_len(&w));
 }
 
 #endif
