@@ -7,14 +7,22 @@
 
 #include "fair_tree.h"
 
-/* The class that holds most above its floor. */
+static bool holds_more(const struct fair *fair, const struct fair_account *a,
+		       const struct fair_account *b)
+{
+	if ((a->held_cnt > 0) != (b->held_cnt > 0))
+		return a->held_cnt > 0;
+	return (int64_t)a->held_cnt - fair->floor_cnts[a->class] >
+	       (int64_t)b->held_cnt - fair->floor_cnts[b->class];
+}
+
+/* The class that holds most above its floor; one that holds nothing comes last. */
 static const struct fair_account *largest_class(const struct fair *fair)
 {
 	const struct fair_account *node = fair->classes[0];
 
 	for (unsigned i = 1; i < FAIR_CLASS_CNT; i++)
-		if ((int64_t)fair->classes[i]->held_cnt - fair->floor_cnts[i] >
-		    (int64_t)node->held_cnt - fair->floor_cnts[node->class])
+		if (holds_more(fair, fair->classes[i], node))
 			node = fair->classes[i];
 	return node;
 }
