@@ -51,6 +51,10 @@ static const struct row rows[] = {
 #include "deposits/deposits_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
 #include "social/routes/social_routes_counters.def"
+#define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
+#include "social/keep/posts_counters.def"
+#define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
+#include "social/intake/intake_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -284,8 +288,11 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
 	if (api->deposits)
 		deposits_stats(api->deposits, &out_figures->deposits);
-	if (api->social)
+	if (api->social) {
+		social_posts_stats(social_posts_of(api->social), &out_figures->posts);
+		social_intake_stats(social_intake_of(api->social), &out_figures->intake);
 		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
+	}
 	if (api->offers) {
 		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);

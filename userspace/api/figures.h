@@ -29,6 +29,7 @@
 #include "relay/relay.h"
 #include "relay/role/relay_role.h"
 #include "deposits/deposits.h"
+#include "social/social.h"
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
 #include "social/routes/social_routes.h"
@@ -87,6 +88,8 @@ struct figures {
 	struct offer_store_stats offers_store;
 	struct deposits_stats deposits;
 	struct social_routes_stats social_routes;
+	struct posts_stats posts;
+	struct intake_stats intake;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct service_relays_stats service_relays;

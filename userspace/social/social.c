@@ -4,15 +4,82 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "crypto/node_key.h"
 #include "social/social_state.h"
 
 void social_config_defaults(struct social_config *config)
 {
 	*config = (struct social_config){.is_on = true};
+	social_posts_config_defaults(&config->posts);
+}
+
+size_t social_footprint(const struct social_config *config)
+{
+	return config->is_on ? social_posts_footprint(&config->posts) : 0;
+}
+
+/* A person of this node. */
+static bool on_is_own(void *ctx, const uint8_t *key)
+{
+	const struct social *social = ctx;
+
+	return memcmp(key, node_key_public(social->ground.key), NODE_KEY_LEN) == 0;
+}
+
+static int posts_open(struct social *social, uint64_t now_ns)
+{
+	const struct post_store_params params = {.config = social->config.posts,
+						 .ground = &social->ground,
+						 .is_own = on_is_own,
+						 .ctx = social,
+						 .now_ns = now_ns};
+
+	return social_posts_open(&params, &social->posts);
 }
 
 /* --- what the parts ask each other --- */
+
+/* People and groups are asked when they are open. */
+static bool on_no_person(void *ctx, const uint8_t *key)
+{
+	(void)ctx, (void)key;
+	return false;
+}
+
+static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
+{
+	(void)ctx, (void)group, (void)epoch;
+	*out_opens = false;
+	return false;
+}
+
+static void on_addressed(void *ctx, const uint8_t *author, const uint8_t *post, uint64_t now_ns)
+{
+	(void)ctx, (void)author, (void)post, (void)now_ns;
+}
+
+static int on_profile(void *ctx, const struct intake_object *object, uint64_t now_ns)
+{
+	(void)ctx, (void)object, (void)now_ns;
+	return WEFT_EREFUSED;
+}
+
+static int intake_open(struct social *social)
+{
+	const struct intake_params params = {.ground = &social->ground,
+					     .posts = social->posts,
+					     .ways = {.is_own = on_is_own,
+						      .is_blocked = on_no_person,
+						      .is_followed = on_no_person,
+						      .is_in_group = on_is_in_group,
+						      .was_addressed = on_addressed,
+						      .profile = on_profile,
+						      .ctx = social}};
+
+	return social_intake_open(&params, &social->intake);
+}
 
 static enum social_tier on_tier(void *ctx, const uint8_t *key)
 {
@@ -39,7 +106,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 		return -ENOMEM;
 	social->config = params->config;
 	social->ground = params->ground;
-	if ((err = routes_open(social, params->now_ns)) < 0) {
+	if ((err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
+	    (err = routes_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
 	}
@@ -53,6 +121,7 @@ void social_stop(struct social *social)
 		return;
 	social->is_stopped = true;
 	social_routes_stop(social->routes);
+	social_posts_stop(social->posts);
 }
 
 void social_close(struct social *social)
@@ -61,12 +130,24 @@ void social_close(struct social *social)
 		return;
 	social_stop(social);
 	social_routes_close(social->routes);
+	social_intake_close(social->intake);
+	social_posts_close(social->posts);
 	free(social);
 }
 
 bool social_is_unsought(const struct social *social, const uint8_t key[static MESH_KEY_LEN])
 {
 	return social && social_route_is_kept(social->routes, key);
+}
+
+struct post_store *social_posts_of(const struct social *social)
+{
+	return social->posts;
+}
+
+struct intake *social_intake_of(const struct social *social)
+{
+	return social->intake;
 }
 
 struct social_routes *social_routes_of(const struct social *social)

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "social/ground/social_ground.h"
+#include "social/intake/post_intake.h"
+#include "social/keep/post_store.h"
 
 /*
  * Posts among people, private by default (docs/social.md). A person's node holds what it wrote and
@@ -28,8 +30,11 @@ struct social_routes;
 
 struct social_config {
 	bool is_on;
+	struct posts_config posts;
 };
 void social_config_defaults(struct social_config *config);
+/* social_footprint: bytes that social_open lays out, touched as they are used. */
+size_t social_footprint(const struct social_config *config);
 
 /* ground is copied; what it points to is borrowed until social_close. */
 struct social_params {
@@ -51,6 +56,8 @@ void social_close(struct social *social);
  */
 bool social_is_unsought(const struct social *social, const uint8_t key[static MESH_KEY_LEN]);
 /* The parts, for the control interface. */
+struct post_store *social_posts_of(const struct social *social);
+struct intake *social_intake_of(const struct social *social);
 struct social_routes *social_routes_of(const struct social *social);
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],

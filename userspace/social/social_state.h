@@ -10,6 +10,8 @@ struct social {
 	struct social_config config;
 	struct social_ground ground;
 	struct social_routes *routes;
+	struct post_store *posts;
+	struct intake *intake;
 	bool is_stopped;
 };
 

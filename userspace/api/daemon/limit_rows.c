@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits of what a node holds and shares, of service messages, and of deposits. Home worker. */
+/* Limits of what a node holds and shares, of service messages, of deposits, and of posts. Home worker. */
 #include "limit_rows.h"
 
 void api_limit_rows_add(const struct limit_listing *limits, const struct limit_row *rows,
@@ -179,6 +179,25 @@ static void deposits_add(const struct limit_listing *limits, const struct deposi
 	ROWS_ADD(limits, rows);
 }
 
+/* Shares of unknown people are pools. */
+static void posts_add(const struct limit_listing *limits, const struct posts_config *config,
+		      const struct posts_stats *stats)
+{
+	const struct limit_row rows[] = {
+		{"posts", COUNT, config->post_cap,
+		 stats->own_cnt + stats->wanted_cnt + stats->addressed_cnt + stats->hosted_cnt +
+			 stats->pinned_cnt,
+		 NOT_KEPT, (int64_t)stats->full_cnt},
+		{"bytes of posts of people followed", BYTES, config->room_len, stats->wanted_len,
+		 NOT_KEPT, NOT_KEPT},
+		{"bytes of posts kept for others", BYTES, stats->hosted_max, stats->hosted_len,
+		 NOT_KEPT, NOT_KEPT},
+		{"deletions of posts", COUNT, POSTS_GONE_MAX, stats->gone_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 void api_limit_rows_offers(const struct limit_listing *limits, const struct node_config *config,
 			   const struct api *api, const struct figures *f)
 {
@@ -186,4 +205,6 @@ void api_limit_rows_offers(const struct limit_listing *limits, const struct node
 		offers_add(limits, &config->offers.spread, api, f);
 	if (api->deposits)
 		deposits_add(limits, &f->deposits);
+	if (api->social)
+		posts_add(limits, &config->social.posts, &f->posts);
 }

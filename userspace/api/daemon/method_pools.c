@@ -194,6 +194,20 @@ static bool read_deposits(const struct api *api, struct fair_view *out)
 	return api->deposits;
 }
 
+static bool read_hosted_posts(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_posts_hosted_view(social_posts_of(api->social), out);
+	return api->social;
+}
+
+static bool read_addressed_posts(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_posts_addressed_view(social_posts_of(api->social), out);
+	return api->social;
+}
+
 static bool read_relay_messages(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_messages)
@@ -340,6 +354,8 @@ static const struct pool_row {
 	{read_relay_asks, NULL},
 	{read_relay_messages, NULL},
 	{read_deposits, NULL},
+	{read_hosted_posts, NULL},
+	{read_addressed_posts, NULL},
 	{read_relay_slots, NULL},
 	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},

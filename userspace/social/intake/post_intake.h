@@ -19,8 +19,11 @@ struct social_ground;
  *	bytes -> signatures -> author (blocked, clock) -> held or deleted -> share -> keep -> done
  *
  * Which share a post takes: that of its author, if the author is a person of this node or is followed; of
- * a group of this node; else that of what is addressed to a person of this node; else the quota of posts
- * kept for others, if it came as a replica or by an import. Posts of others come by no other way.
+ * a group of this node; else that of what unknown people say to persons of this node: sealed for them, or in
+ * public with a mention of them, as a reply to them, or as they asked for it; else the quota of posts kept
+ * for others, if it came as a replica or by an import. Posts of others come by no other way.
+ *
+ * A direct message is a post whose readers are all among its mentions.
  *
  * Home worker only; nothing blocks.
  */
@@ -57,6 +60,18 @@ enum intake_verdict {
 /* social_intake_text: "the author's clock is more than a day ahead". */
 const char *social_intake_text(enum intake_verdict verdict);
 
+/* done (may be NULL) is called once, also inside the call; id is the post's, zeros if it is none. */
+typedef void (*intake_done_fn)(void *arg, enum intake_verdict verdict, const uint8_t *id);
+
+/* Bytes of a visibility, a deletion or a profile, with who brought them. */
+struct intake_object {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *from;
+	enum intake_source source;
+	intake_done_fn done;
+	void *arg;
+};
 /* What is known of people and groups: their parts of social/. All functions are set. */
 struct intake_ways {
 	bool (*is_own)(void *ctx, const uint8_t *key); /* a person of this node */
@@ -64,11 +79,14 @@ struct intake_ways {
 	bool (*is_followed)(void *ctx, const uint8_t *key); /* by any person of this node */
 	/* a person of this node is in it; out_opens: and has the key of the epoch */
 	bool (*is_in_group)(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens);
-	/* a stranger's post to a person of this node is held */
+	/* the post of an unknown person to a person of this node is held */
 	void (*was_addressed)(void *ctx, const uint8_t *author, const uint8_t *post,
 			      uint64_t now_ns);
-	/* social_profile_put: 0, WEFT_ESTALE, WEFT_EUNKNOWN (of a stranger) or what parsing says */
-	int (*profile)(void *ctx, const uint8_t *bytes, size_t len, uint64_t now_ns);
+	/*
+	 * Judges and keeps a profile: 0, WEFT_EEXISTS (this one or a later one is there), WEFT_ESTALE (its
+	 * time is ahead), WEFT_EREFUSED (blocked), WEFT_EFULL, WEFT_EBUSY, or as social_profile_read.
+	 */
+	int (*profile)(void *ctx, const struct intake_object *object, uint64_t now_ns);
 	void *ctx;
 };
 struct intake_params {
@@ -81,33 +99,22 @@ int social_intake_open(const struct intake_params *params, struct intake **out_i
 /* social_intake_close: no done is called any more. Takes NULL. */
 void social_intake_close(struct intake *intake);
 
-/* done (may be NULL) is called once, also inside the call; id is the post's, zeros if it is none. */
-typedef void (*intake_done_fn)(void *arg, enum intake_verdict verdict, const uint8_t *id);
-
 struct intake_ask {
 	struct post_parts parts; /* borrowed for the call */
 	const uint8_t *from;	 /* the key of the session that it came by, or NULL */
 	enum intake_source source;
+	bool is_asked_for; /* a person of this node named this very post, as by a link */
 	uint16_t marks; /* POST_MARKS beside those found here, of one that was made or imported */
 	intake_done_fn done;
 	void *arg;
 };
 void social_intake_post(struct intake *intake, const struct intake_ask *ask, uint64_t now_ns);
 
-/* Bytes of a visibility or of a deletion, with who brought them. */
-struct intake_object {
-	const uint8_t *bytes;
-	size_t len;
-	const uint8_t *from;
-	enum intake_source source;
-	intake_done_fn done;
-	void *arg;
-};
 void social_intake_visibility(struct intake *intake, const struct intake_object *object,
 			      uint64_t now_ns);
 void social_intake_deletion(struct intake *intake, const struct intake_object *object,
 			    uint64_t now_ns);
-/* social_intake_profile: done has no id. */
+/* social_intake_profile: done has no id, and comes inside the call. */
 void social_intake_profile(struct intake *intake, const struct intake_object *object,
 			   uint64_t now_ns);
 

@@ -34,7 +34,7 @@ struct social_ground;
  *	own	  this node, as far as there is room
  *	wanted	  people that are followed, up to post_cap posts and room_len bytes. Then the author with
  *		  most posts loses the oldest one, or is refused.
- *	addressed strangers that write to a person of this node: POSTS_ADDRESSED_LEN, shared fairly by
+ *	addressed unknown people that write to a person of this node: POSTS_ADDRESSED_LEN, shared fairly by
  *		  network, then author
  *	hosted	  kept for others: quota_factor times the bytes of the own ones, and at most a quarter of
  *		  room_len; shared likewise. A pinned one takes nothing of it.
@@ -46,7 +46,9 @@ struct social_ground;
 struct post_store;
 
 #define POSTS_ADDRESSED_LEN (16ull << 20)
-#define POSTS_GONE_MAX	    (256u << 10)
+#define POSTS_GONE_MAX	    (64u << 10)
+#define POSTS_MIN	    1024u	  /* of post_cap, */
+#define POSTS_ROOM_MIN	    (16ull << 20) /* and of room_len */
 #define POSTS_GONE_MS	    (365ull * 24 * 3600 * 1000)
 #define POSTS_EDITIONS_MAX  1024u /* of a logical id: shards of a large group among them */
 
@@ -81,7 +83,7 @@ void social_posts_close(struct post_store *posts);
 enum post_share {
 	POST_OWN,	/* by a person of this node */
 	POST_WANTED,	/* by one that is followed, or of a group of this node */
-	POST_ADDRESSED, /* by a stranger, for a person of this node */
+	POST_ADDRESSED, /* by an unknown person, for a person of this node */
 	POST_HOSTED,	/* for others */
 	POST_SHARE_CNT,
 };
