@@ -120,10 +120,17 @@ $(BUILTIN_MADE) &: $(VARLINK_C) userspace/builtin/replies.varlink
 # The schemas of services that weft brings.
 SHIPPED_SCHEMAS := $(sort $(wildcard userspace/offers/shipped/*.ini))
 SHIPPED_MADE := $(GEN)/offers/schema_shipped.c
-$(SHIPPED_MADE): tools/schema-c $(SHIPPED_SCHEMAS)
+$(SHIPPED_MADE): tools/text-c $(SHIPPED_SCHEMAS)
 	$(call say,GEN,$@)
-	$(Q)mkdir -p $(@D) && tools/schema-c $(SHIPPED_SCHEMAS) >$@
+	$(Q)mkdir -p $(@D) && tools/text-c offers/schema/schema_shipped.h schema_shipped offers_schema_shipped $(SHIPPED_SCHEMAS) >$@
 GENERATED += $(SHIPPED_MADE)
+# The page of people.
+PAGE_FILES := $(sort $(filter-out %.c %.h,$(wildcard userspace/api/http_people/*)))
+PAGE_MADE := $(GEN)/api/people_files.c
+$(PAGE_MADE): tools/text-c $(PAGE_FILES)
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && tools/text-c api/http_people/web_people.h web_people_file api_http_people_files $(PAGE_FILES) >$@
+GENERATED += $(PAGE_MADE)
 GENERATED += $(STANDARD_MADE) $(PRINTED_MADE) $(BUILTIN_MADE)
 
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
@@ -138,10 +145,12 @@ $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 $(B_DIR)/varlink.a: $(GEN_OBJS)
 SHIPPED_OBJ := $(SHIPPED_MADE:.c=.o)
-$(SHIPPED_OBJ): %.o: %.c $(FLAGS)
+PAGE_OBJ := $(PAGE_MADE:.c=.o)
+$(SHIPPED_OBJ) $(PAGE_OBJ): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 $(B_DIR)/offers.a: $(SHIPPED_OBJ)
+$(B_DIR)/api.a: $(PAGE_OBJ)
 
 ifneq (,$(filter release release-dynamic,$(PROFILE)))
 INTERFACES_BUILT := $(addprefix build/,$(notdir $(INTERFACE_TEXTS)))

@@ -99,6 +99,7 @@ struct gateway_error {
 enum gateway_access {
 	GATEWAY_GUARDED, /* never without the token */
 	GATEWAY_OPEN,	/* GET and HEAD need no token, unless all is guarded or another site asks */
+	GATEWAY_STATIC, /* the same everywhere, and says nothing of this node: they never need one */
 	GATEWAY_PUBLIC, /* scripts of any web page may call it (CORS), under any Host */
 };
 
@@ -182,6 +183,8 @@ struct gateway_reply {
 	bool is_site_page;
 	/* A page of this gateway's own with forms. It loads a style sheet from here, and no more. */
 	bool is_own_page;
+	/* One that is a program of this gateway: it runs its own script, and asks this gateway alone. */
+	bool is_program_page;
 };
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 		   uint64_t now_ns);
@@ -315,6 +318,21 @@ struct addr gateway_addr(const struct gateway *gateway);
 WEFT_MUST_CHECK
 int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
 		       char out_url[static GATEWAY_PASS_URL_CAP]);
+
+/*
+ * gateway_page_issue writes an address of a page of this gateway. Behind its '#' it has a code that is
+ * good once, within two minutes: gateway_page_redeem, called by the page's handler, gives a token for
+ * it, which counts as this gateway's own for eight hours. gateway_page_leave ends the token that a
+ * request shows, gateway_page_end_all those of all pages; false: there was none.
+ */
+#define GATEWAY_PAGE_URL_CAP 256
+void gateway_page_issue(struct gateway *gateway, const char *path, uint64_t now_ns,
+			char out_url[static GATEWAY_PAGE_URL_CAP]);
+WEFT_MUST_CHECK
+bool gateway_page_redeem(const struct gateway_request *request, const char *code,
+			 char out_token[static GATEWAY_TOKEN_CAP]);
+bool gateway_page_leave(const struct gateway_request *request);
+bool gateway_page_end_all(struct gateway *gateway);
 
 struct gateway_stats {
 #define FIGURE FIGURE_FIELD

@@ -19,11 +19,9 @@
 #include "base/thread/poller.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
+#include "gateway/gateway_server_state.h"
 #include "gateway/http_conn_state.h"
-#include "gateway/gateway_places.h"
 #include "gateway/local_user.h"
-#include "gateway/websocket/pass.h"
-#include "gateway/rate.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
@@ -45,23 +43,6 @@ struct server_conn {
 	uint64_t moved_ns;	 /* progress of http that place knows of */
 	struct fair_item socket; /* its place, of a WebSocket */
 	struct gateway_conn http;
-};
-
-struct gateway {
-	struct conn_shared shared;
-	struct gateway_config config;
-	struct poller *poller;
-	struct timer_wheel *timers;
-	uint64_t now_ns; /* of the last entry from outside */
-	struct poller_watch listener;
-	struct timer accept_timer; /* listening again after the system ran out of something */
-	struct arena arena;
-	struct pool conns; /* one more than there are places: for a newcomer when all are taken */
-	struct gateway_places places;
-	struct heap *heap; /* bodies that are collected, and what waits to be sent */
-	struct gateway_rates rates;
-	struct guard guard;
-	struct pass_book passes;
 };
 
 static void conn_close(struct server_conn *conn)
@@ -495,6 +476,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 		.routes = params->routes,
 		.guard = &gateway->guard,
 		.passes = &gateway->passes,
+		.page_tokens = &gateway->page_tokens,
 		.wall_s = params->wall_s,
 		.admits = server_admits,
 		.make_room = server_make_room,
@@ -554,47 +536,4 @@ void gateway_close(struct gateway *gateway)
 	arena_close(&gateway->arena);
 	heap_free(gateway->heap);
 	free(gateway);
-}
-
-struct addr gateway_addr(const struct gateway *gateway)
-{
-	struct addr addr = gateway->config.listen;
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	if (getsockname(gateway->listener.fd, (struct sockaddr *)&sa, &len) == 0)
-		(void)!addr_from_sockaddr((struct sockaddr *)&sa, &addr);
-	return addr;
-}
-
-int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
-		       char out_url[static GATEWAY_PASS_URL_CAP])
-{
-	return gateway_pass_write(&gateway->passes, &gateway->guard, site, now_ns, out_url);
-}
-
-void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
-{
-	struct heap_usage usage;
-
-	heap_usage(gateway->heap, &usage);
-	*out_stats = gateway->shared.stats;
-	out_stats->pass_cnt = gateway_pass_cnt(&gateway->passes, gateway->now_ns);
-	out_stats->pass_cap = PASS_CAP;
-	out_stats->memory_used_len = usage.used_len;
-	out_stats->memory_peak_len = usage.peak_len;
-	out_stats->memory_cap = usage.cap;
-	out_stats->memory_refused_cnt = usage.refused_cnt;
-}
-
-void gateway_places(const struct gateway *gateway, struct fair_view *out)
-{
-	fair_read(&gateway->places.conns.fair, out);
-}
-
-bool gateway_sockets(const struct gateway *gateway, struct fair_view *out)
-{
-	if (gateway->config.socket_cap)
-		fair_read(&gateway->places.sockets.fair, out);
-	return gateway->config.socket_cap;
 }

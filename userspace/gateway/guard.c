@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "gateway/http_conn_state.h"
+#include "gateway/page/page_token.h"
 #include "gateway/websocket/pass.h"
 #include "gateway/refusal.h"
 
@@ -109,7 +110,8 @@ int gateway_guard_init(struct guard *guard, const struct gateway_params *params,
 	return err;
 }
 
-static bool token_is_right(const struct guard *guard, const char *token)
+/* The token of the file, or that of a page. */
+static bool token_is_right(const struct gateway_conn *conn, const char *token)
 {
 	char padded[GATEWAY_TOKEN_CAP] = {0};
 	size_t len = strlen(token);
@@ -118,12 +120,14 @@ static bool token_is_right(const struct guard *guard, const char *token)
 	if (len < GATEWAY_TOKEN_LEN_MIN || len >= sizeof(padded))
 		return false;
 	memcpy(padded, token, len);
-	return CRYPTO_memcmp(padded, guard->token, sizeof(padded)) == 0;
+	return CRYPTO_memcmp(padded, conn->shared->guard->token, sizeof(padded)) == 0 ||
+	       (conn->shared->page_tokens &&
+		gateway_page_token_is(conn->shared->page_tokens, token, conn->now_ns));
 }
 
-static bool bearer_is_right(const struct guard *guard, const char *value)
+static bool bearer_is_right(const struct gateway_conn *conn, const char *value)
 {
-	return token_is_right(guard, value + 7 + strspn(value + 7, " "));
+	return token_is_right(conn, value + 7 + strspn(value + 7, " "));
 }
 
 static bool is_bearer(const char *value)
@@ -145,16 +149,16 @@ static bool cookie_is_right(const struct gateway_conn *conn)
 	return false;
 }
 
-enum gateway_proof gateway_guard_proof(const struct guard *guard, const struct gateway_conn *conn)
+enum gateway_proof gateway_guard_proof(const struct gateway_conn *conn)
 {
 	unsigned cnt;
 	const char *value = gateway_conn_header(conn, TOKEN_HEADER, &cnt);
 
 	if (value)
-		return cnt == 1 && token_is_right(guard, value) ? GATEWAY_PROOF_TOKEN
-								: GATEWAY_PROOF_WRONG;
+		return cnt == 1 && token_is_right(conn, value) ? GATEWAY_PROOF_TOKEN
+							       : GATEWAY_PROOF_WRONG;
 	value = gateway_conn_header(conn, "Authorization", &cnt);
-	if (value && cnt == 1 && is_bearer(value) && bearer_is_right(guard, value))
+	if (value && cnt == 1 && is_bearer(value) && bearer_is_right(conn, value))
 		return GATEWAY_PROOF_TOKEN;
 	if (cookie_is_right(conn))
 		return GATEWAY_PROOF_COOKIE;
@@ -166,12 +170,12 @@ bool gateway_header_is_secret(const struct gateway_request *request, const char 
 {
 	return strcasecmp(name, TOKEN_HEADER) == 0 ||
 	       (strcasecmp(name, "Authorization") == 0 && is_bearer(value) &&
-		bearer_is_right(request->conn->shared->guard, value));
+		bearer_is_right(request->conn, value));
 }
 
 bool gateway_token_is(const struct gateway_request *request, const char *text)
 {
-	return token_is_right(request->conn->shared->guard, text);
+	return token_is_right(request->conn, text);
 }
 
 /* A label of DNS: what a host name has between its points. Returns its length, or 0. */
@@ -252,6 +256,8 @@ static bool is_foreign_part(const struct gateway_conn *conn, bool may_follow)
 /* needs_token: asked by another site's page, even an open route is guarded. */
 static bool needs_token(const struct guard *guard, const struct gateway_conn *conn)
 {
+	if (conn->route->access == GATEWAY_STATIC && is_reading(conn))
+		return false;
 	if (conn->route->access == GATEWAY_GUARDED || guard->is_token_always || !is_reading(conn))
 		return true;
 	return is_foreign_part(conn, false);
@@ -341,4 +347,24 @@ const struct gateway_error *gateway_guard_judge(const struct guard *guard,
 			       !shows_token_in_form(conn)
 		       ? &gateway_refusal_token
 		       : NULL;
+}
+
+/* --- pages --- */
+
+bool gateway_page_redeem(const struct gateway_request *request, const char *code,
+			 char out_token[static GATEWAY_TOKEN_CAP])
+{
+	const struct gateway_conn *conn = request->conn;
+
+	return conn->shared->page_tokens &&
+	       gateway_page_code_take(conn->shared->page_tokens, code, conn->now_ns, out_token);
+}
+
+bool gateway_page_leave(const struct gateway_request *request)
+{
+	unsigned cnt;
+	const char *value = gateway_conn_header(request->conn, TOKEN_HEADER, &cnt);
+
+	return value && request->conn->shared->page_tokens &&
+	       gateway_page_token_end(request->conn->shared->page_tokens, value);
 }

@@ -31,7 +31,7 @@ int gateway_guard_init(struct guard *guard, const struct gateway_params *params,
  */
 void gateway_guard_site(const struct guard *guard, const char *authority,
 			char out_site[static GATEWAY_SITE_CAP]);
-enum gateway_proof gateway_guard_proof(const struct guard *guard, const struct gateway_conn *conn);
+enum gateway_proof gateway_guard_proof(const struct gateway_conn *conn);
 
 /* gateway_guard_judge: NULL: the request of conn may go to its route; else what it is answered by. */
 const struct gateway_error *gateway_guard_judge(const struct guard *guard,

@@ -279,7 +279,7 @@ static const struct gateway_error *route_judge(struct gateway_conn *conn)
 		conn->body_len_max = SIZE_MAX / 4;
 	if (route && route->instead)
 		return route->instead;
-	conn->proof = gateway_guard_proof(conn->shared->guard, conn);
+	conn->proof = gateway_guard_proof(conn);
 	refusal = gateway_guard_judge(conn->shared->guard, conn);
 	if (refusal) {
 		conn->shared->stats.forbidden_cnt += refusal != &gateway_refusal_path;

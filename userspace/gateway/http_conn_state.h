@@ -51,7 +51,8 @@ struct heap;
 struct conn_shared {
 	const struct gateway_route *routes;
 	const struct guard *guard;
-	struct pass_book *passes; /* NULL: there are none */
+	struct pass_book *passes;	 /* NULL: there are none */
+	struct page_tokens *page_tokens; /* likewise */
 	struct heap *heap;
 	uint64_t (*wall_s)(void);
 	/* True: the client may ask now. */

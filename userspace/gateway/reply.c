@@ -44,6 +44,13 @@
 	"Content-Security-Policy: default-src 'none'; style-src 'self'; form-action 'self'; "      \
 	"base-uri 'none'; frame-ancestors 'none'\r\n"
 
+/* Its script takes text for text: a text never becomes markup or a script (trusted types). */
+#define PROGRAM_POLICY_FIELD                                                                       \
+	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "       \
+	"connect-src 'self'; img-src 'self' data: blob:; media-src blob:; form-action 'none'; "    \
+	"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n"          \
+	"Cross-Origin-Opener-Policy: same-origin\r\n"
+
 static const char *status_reason(unsigned code)
 {
 	static const struct {
@@ -157,7 +164,9 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 		head_add(head, OWN_FIELDS);
 	} else {
 		head_add(head, SECURITY_FIELDS);
-		head_add(head, reply->is_foreign ? FOREIGN_POLICY_FIELD : POLICY_FIELD);
+		head_add(head, reply->is_foreign	? FOREIGN_POLICY_FIELD
+			       : reply->is_program_page ? PROGRAM_POLICY_FIELD
+							: POLICY_FIELD);
 	}
 	if (is_public)
 		head_add_public_fields(head, conn);

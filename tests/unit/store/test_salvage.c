@@ -99,6 +99,11 @@ static void print_finding(void *arg, const char *finding)
 	printf("# %s\n", finding);
 }
 
+static bool lists_databases(const uint8_t *page)
+{
+	return memmem(page, PAGE_LEN, "community_events", strlen("community_events"));
+}
+
 /* Flips a bit at off within each page of the kind; returns how many there were. */
 static unsigned pages_flip(uint16_t kind, size_t off, unsigned max)
 {
@@ -112,8 +117,9 @@ static unsigned pages_flip(uint16_t kind, size_t off, unsigned max)
 
 		memcpy(&flags, page + 10, sizeof(flags));
 		memcpy(&lower, page + 12, sizeof(lower));
-		/* Leaves of the peers are the only full ones. */
-		if (flags != kind || (kind == 2 && lower < 90) || cnt == max)
+		/* Leaves of the peers are the only full ones, beside the list of databases. */
+		if (flags != kind || (kind == 2 && (lower < 60 || lists_databases(page))) ||
+		    cnt == max)
 			continue;
 		page[off] ^= 4;
 		cnt += pwrite(fd, page, PAGE_LEN, at) == PAGE_LEN;

@@ -16,6 +16,7 @@
 #include "web_content.h"
 #include "api/http_mesh/web_mesh.h"
 #include "api/http_offers/web_offers.h"
+#include "api/http_people/web_people.h"
 #include "web_routes_state.h"
 #include "web_token.h"
 
@@ -29,7 +30,8 @@ enum {
 	ROUTE_NO_MESH = ROUTE_MESH + WEB_MESH_ROUTE_CNT,
 	ROUTE_CONTENT,
 	ROUTE_OFFERS = ROUTE_CONTENT + WEB_CONTENT_ROUTE_CNT,
-	ROUTE_PKARR = ROUTE_OFFERS + WEB_OFFERS_ROUTE_CNT,
+	ROUTE_PEOPLE = ROUTE_OFFERS + WEB_OFFERS_ROUTE_CNT,
+	ROUTE_PKARR = ROUTE_PEOPLE + WEB_PEOPLE_ROUTE_CNT,
 	ROUTE_CNT
 };
 
@@ -159,6 +161,7 @@ static int routes_fill(struct web *web)
 		return err;
 	api_http_content_routes(web->content, routes + ROUTE_CONTENT);
 	api_http_offers_routes(web->offers, routes + ROUTE_OFFERS);
+	api_http_people_routes(web->api, routes + ROUTE_PEOPLE);
 	routes[ROUTE_EVENTS] = api_http_events_route(web->events);
 	routes[ROUTE_API] = api_http_api_route(web->methods);
 	if (config->serves_mesh) {
@@ -288,6 +291,20 @@ int api_http_pass_issue(struct web *web, const char *name, uint64_t now_ns,
 		return WEFT_EREFUSED;
 	err = api_http_mesh_site(web->mesh, name, site);
 	return err < 0 ? err : gateway_pass_issue(web->gateway, site, now_ns, out_url);
+}
+
+int api_http_page_issue(struct web *web, const char *path, uint64_t now_ns,
+			char out_url[static GATEWAY_PAGE_URL_CAP])
+{
+	if (!web)
+		return WEFT_EREFUSED;
+	gateway_page_issue(web->gateway, path, now_ns, out_url);
+	return 0;
+}
+
+bool api_http_page_end_all(struct web *web)
+{
+	return web && gateway_page_end_all(web->gateway);
 }
 
 void api_http_close(struct web *web)

@@ -36,6 +36,12 @@ void api_http_adopt(struct web *web, int fd, const struct addr *remote, uint64_t
 WEFT_MUST_CHECK
 int api_http_pass_issue(struct web *web, const char *name, uint64_t now_ns,
 			char out_url[static GATEWAY_PASS_URL_CAP]);
+/* api_http_page_issue: gateway_page_issue. WEFT_EREFUSED: the gateway is off. */
+WEFT_MUST_CHECK
+int api_http_page_issue(struct web *web, const char *path, uint64_t now_ns,
+			char out_url[static GATEWAY_PAGE_URL_CAP]);
+/* api_http_page_end_all: false when no page has a token; takes NULL. */
+bool api_http_page_end_all(struct web *web);
 /* api_http_close takes NULL; before services, the DHT and the control socket go. */
 void api_http_close(struct web *web);
 /* api_http_stats writes nothing when it is off. */

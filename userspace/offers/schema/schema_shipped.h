@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /*
- * The texts of userspace/offers/shipped/, which the build puts into the program (tools/schema-c).
+ * The texts of userspace/offers/shipped/, which the build puts into the program (tools/text-c).
  * A daemon needs no file to have the core services.
  */
 struct schema_shipped {

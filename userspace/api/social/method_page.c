@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenPeoplePage, ClosePages. */
+#include "api/http/web_routes.h"
+#include "api/methods.h"
+
+#define CODE_LIFE_S 120 /* gateway/page/page_token.h */
+
+void api_open_people_page(struct api *api, struct control_call *call,
+			  const struct api_open_people_page_in *in, uint64_t now_ns)
+{
+	char url[GATEWAY_PAGE_URL_CAP];
+	int err = api_http_page_issue(api->web, "/people/", now_ns, url);
+
+	(void)in;
+	if (err < 0)
+		control_fail(call, err, "gateway", "it is off",
+			     "set gateway.enabled = yes in weft.conf and start weftd again");
+	else if (!api->social)
+		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
+			     "set social.enabled = yes in weft.conf and start weftd again");
+	else
+		api_reply(call, open_people_page, .url = url, .expires_in_s = CODE_LIFE_S);
+}
+
+void api_close_pages(struct api *api, struct control_call *call,
+		     const struct api_close_pages_in *in, uint64_t now_ns)
+{
+	(void)in, (void)now_ns;
+	api_reply(call, close_pages, .closed = api_http_page_end_all(api->web));
+}
