@@ -55,6 +55,8 @@ static const struct row rows[] = {
 #include "social/keep/posts_counters.def"
 #define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
 #include "social/intake/intake_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_slots, kind, field, meaning)
+#include "social/slots/social_slots_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -293,6 +295,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		social_intake_stats(social_intake_of(api->social), &out_figures->intake);
 		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
 	}
+	if (api->social && social_slots_of(api->social))
+		social_slots_stats(social_slots_of(api->social), &out_figures->social_slots);
 	if (api->offers) {
 		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);

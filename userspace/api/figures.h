@@ -37,6 +37,7 @@
 #include "relay/web/web.h"
 #include "relay/web_end/web_end.h"
 #include "search/search.h"
+#include "social/slots/social_slots.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
 #include "service/limits/reputation.h"
@@ -90,6 +91,7 @@ struct figures {
 	struct social_routes_stats social_routes;
 	struct posts_stats posts;
 	struct intake_stats intake;
+	struct slots_stats social_slots;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct service_relays_stats service_relays;

@@ -155,6 +155,11 @@ struct social_routes *social_routes_of(const struct social *social)
 	return social->routes;
 }
 
+struct slots *social_slots_of(const struct social *social)
+{
+	return social->slots;
+}
+
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns)
 {

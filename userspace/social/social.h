@@ -25,6 +25,7 @@
  *
  * Home worker only; nothing blocks.
  */
+struct slots;
 struct social;
 struct social_routes;
 
@@ -59,6 +60,7 @@ bool social_is_unsought(const struct social *social, const uint8_t key[static ME
 struct post_store *social_posts_of(const struct social *social);
 struct intake *social_intake_of(const struct social *social);
 struct social_routes *social_routes_of(const struct social *social);
+struct slots *social_slots_of(const struct social *social); /* NULL: not open */
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns);

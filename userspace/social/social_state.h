@@ -13,6 +13,7 @@ struct social {
 	struct post_store *posts;
 	struct intake *intake;
 	bool is_stopped;
+	struct slots *slots;
 };
 
 #endif
