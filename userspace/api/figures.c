@@ -47,6 +47,8 @@ static const struct row rows[] = {
 #include "punch/punch_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_store, kind, field, meaning)
 #include "offers/store/offers_store_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_people, kind, field, meaning)
+#include "social/people/social_people_counters.def"
 #define FIGURE(kind, field, meaning) ROW(deposits, kind, field, meaning)
 #include "deposits/deposits_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
@@ -293,6 +295,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	if (api->social) {
 		social_posts_stats(social_posts_of(api->social), &out_figures->posts);
 		social_intake_stats(social_intake_of(api->social), &out_figures->intake);
+		social_people_stats(social_people(api->social), &out_figures->social_people);
 		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
 	}
 	if (api->social && social_slots_of(api->social))

@@ -44,6 +44,7 @@
 #include "service/service.h"
 #include "shares/announce/announce.h"
 #include "shares/follow/follow.h"
+#include "social/people/people.h"
 #include "store/store.h"
 #include "tcp/tcp.h"
 #include "worker/stream_relay.h"
@@ -97,6 +98,7 @@ struct figures {
 	struct service_relays_stats service_relays;
 	struct offers_legacy_stats offers_legacy;
 	struct reservations_stats offers_reserve;
+	struct people_stats social_people;
 	struct relay_web_stats relay_web;
 	struct relay_web_end_stats relay_web_end;
 	struct announce_stats announce;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypto/node_key.h"
+#include "social/people/person_profiles.h"
 #include "social/social_state.h"
 
 void social_config_defaults(struct social_config *config)
@@ -17,7 +18,8 @@ void social_config_defaults(struct social_config *config)
 
 size_t social_footprint(const struct social_config *config)
 {
-	return config->is_on ? social_posts_footprint(&config->posts) : 0;
+	return config->is_on ? social_people_footprint() + social_posts_footprint(&config->posts)
+			     : 0;
 }
 
 /* A person of this node. */
@@ -25,7 +27,7 @@ static bool on_is_own(void *ctx, const uint8_t *key)
 {
 	const struct social *social = ctx;
 
-	return memcmp(key, node_key_public(social->ground.key), NODE_KEY_LEN) == 0;
+	return social_own_key(social->people, key) != NULL;
 }
 
 static int posts_open(struct social *social, uint64_t now_ns)
@@ -41,11 +43,14 @@ static int posts_open(struct social *social, uint64_t now_ns)
 
 /* --- what the parts ask each other --- */
 
-/* People and groups are asked when they are open. */
-static bool on_no_person(void *ctx, const uint8_t *key)
+static bool on_is_blocked(void *ctx, const uint8_t *key)
 {
-	(void)ctx, (void)key;
-	return false;
+	return social_is_blocked(((const struct social *)ctx)->people, key);
+}
+
+static bool on_is_followed(void *ctx, const uint8_t *key)
+{
+	return social_is_acquainted(((const struct social *)ctx)->people, key);
 }
 
 static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
@@ -55,15 +60,49 @@ static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool
 	return false;
 }
 
+/* Where what came of key comes from. Of nodes without a session the place is one for all. */
+static struct people_source source_of(const struct social *social, const uint8_t *key,
+				      struct addr *addr)
+{
+	const struct social_ground *ground = &social->ground;
+	struct people_source source = {addr, FAIR_UNKNOWN};
+	struct mesh_path path = {.remote.family = ADDR_NONE};
+
+	if (key && ground->class_of)
+		source.class = ground->class_of(ground->ctx, key);
+	if (key && ground->neighbours)
+		(void)ground->neighbours->path(ground->mesh.mesh, key, &path);
+	*addr = path.remote;
+	if (addr->family == ADDR_NONE)
+		addr->family = ADDR_IPV6;
+	return source;
+}
+
+/* What others see, too, is no first word: a mention in a public post, or a reply to one. */
 static void on_addressed(void *ctx, const uint8_t *author, const uint8_t *post, uint64_t now_ns)
 {
-	(void)ctx, (void)author, (void)post, (void)now_ns;
+	struct social *social = ctx;
+	struct addr addr;
+	const struct request_note note = {.person = author,
+					  .to = node_key_public(social->ground.key),
+					  .post = post,
+					  .source = source_of(social, author, &addr)};
+	struct post_view view;
+
+	if (social_posts_look(social->posts, post, &view) == 0 &&
+	    view.kind == VISIBILITY_RECIPIENTS)
+		(void)social_request_note(social->people, &note, now_ns);
 }
 
 static int on_profile(void *ctx, const struct intake_object *object, uint64_t now_ns)
 {
-	(void)ctx, (void)object, (void)now_ns;
-	return WEFT_EREFUSED;
+	struct social *social = ctx;
+	struct addr addr;
+	const struct profile_put put = {.bytes = object->bytes,
+					.len = object->len,
+					.source = source_of(social, object->from, &addr)};
+
+	return social_profile_put(social->people, &put, now_ns);
 }
 
 static int intake_open(struct social *social)
@@ -71,8 +110,8 @@ static int intake_open(struct social *social)
 	const struct intake_params params = {.ground = &social->ground,
 					     .posts = social->posts,
 					     .ways = {.is_own = on_is_own,
-						      .is_blocked = on_no_person,
-						      .is_followed = on_no_person,
+						      .is_blocked = on_is_blocked,
+						      .is_followed = on_is_followed,
 						      .is_in_group = on_is_in_group,
 						      .was_addressed = on_addressed,
 						      .profile = on_profile,
@@ -83,8 +122,18 @@ static int intake_open(struct social *social)
 
 static enum social_tier on_tier(void *ctx, const uint8_t *key)
 {
-	(void)ctx, (void)key;
-	return SOCIAL_TIER_NONE;
+	const struct people *people = ((const struct social *)ctx)->people;
+
+	if (social_follow_of(people, SOCIAL_EACH_PERSONA, key) != FOLLOW_NONE)
+		return SOCIAL_TIER_FOLLOW;
+	return social_audience_of(people, key) ? SOCIAL_TIER_AUDIENCE : SOCIAL_TIER_NONE;
+}
+
+static int people_open(struct social *social, uint64_t now_ns)
+{
+	const struct people_params params = {.ground = &social->ground, .now_ns = now_ns};
+
+	return social_people_open(&params, &social->people);
 }
 
 static int routes_open(struct social *social, uint64_t now_ns)
@@ -106,7 +155,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 		return -ENOMEM;
 	social->config = params->config;
 	social->ground = params->ground;
-	if ((err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
+	if ((err = people_open(social, params->now_ns)) < 0 ||
+	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = routes_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
@@ -122,6 +172,7 @@ void social_stop(struct social *social)
 	social->is_stopped = true;
 	social_routes_stop(social->routes);
 	social_posts_stop(social->posts);
+	social_people_stop(social->people);
 }
 
 void social_close(struct social *social)
@@ -132,6 +183,7 @@ void social_close(struct social *social)
 	social_routes_close(social->routes);
 	social_intake_close(social->intake);
 	social_posts_close(social->posts);
+	social_people_close(social->people);
 	free(social);
 }
 
@@ -148,6 +200,11 @@ struct post_store *social_posts_of(const struct social *social)
 struct intake *social_intake_of(const struct social *social)
 {
 	return social->intake;
+}
+
+struct people *social_people(const struct social *social)
+{
+	return social->people;
 }
 
 struct social_routes *social_routes_of(const struct social *social)

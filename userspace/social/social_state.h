@@ -9,6 +9,7 @@
 struct social {
 	struct social_config config;
 	struct social_ground ground;
+	struct people *people;
 	struct social_routes *routes;
 	struct post_store *posts;
 	struct intake *intake;

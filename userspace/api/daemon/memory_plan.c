@@ -122,7 +122,7 @@ unsigned api_memory_plan(const struct node_config *config,
 		{"relays used over WebSocket (relay.websocket)", web_end_len(config),
 		 MEMORY_UNTOLD},
 		{"deposits (deposits.room)", deposits_len(config), MEMORY_UNTOLD},
-		{"posts (social.posts, social.room)", social_footprint(&config->social),
+		{"people and posts (social.posts, social.room)", social_footprint(&config->social),
 		 MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *

@@ -13,7 +13,7 @@ struct node_config;
  * used, so an idle node holds far less.
  * Returns how many regions it wrote, at most MEMORY_REGION_CAP.
  */
-#define MEMORY_REGION_CAP 28
+#define MEMORY_REGION_CAP 40
 
 /* Which counter says what of a region is used, if one does. */
 enum memory_use { MEMORY_UNTOLD, MEMORY_QUIC_HEAP, MEMORY_WORKER_STREAMS };

@@ -24,8 +24,11 @@ enum social_event_kind {
 	SOCIAL_POST_NEW,     /* a post that a person here reads */
 	SOCIAL_POST_CHANGED, /* another edition of one, or other readers */
 	SOCIAL_POST_GONE,
-	SOCIAL_POST_MENTION, /* it names a person of this node */
-	SOCIAL_DM_NEW,	     /* a direct message for one */
+	SOCIAL_POST_MENTION,	 /* it names a person of this node */
+	SOCIAL_DM_NEW,		 /* a direct message for one */
+	SOCIAL_PERSON_PROFILE,	 /* person says something new of themselves; text: the name */
+	SOCIAL_PERSON_REQUEST,	 /* first words, post, of a person that is not followed */
+	SOCIAL_PERSON_SUCCESSOR, /* another key claims person's place; text: what became of that */
 	SOCIAL_EVENT_CNT,
 };
 struct social_event {

@@ -19,7 +19,7 @@ struct social_ground;
  * The people that a node knows, and its own personas (docs/social.md).
  *
  *	people.c		life, time, watchers
- *	people_keep.c		changes on their way to the disk; people_load.c reads them again
+ *	people_keep.c		changes on their way to the disk, and what was durable at the start
  *	personas.h		keys of this node's own
  *	person_follows.h	follows, petnames, blocks, and the audience
  *	circles.h		lists of people, and what a circle sees of a profile
@@ -37,8 +37,8 @@ struct social_ground;
  *					others: shares of network and key.
  *	refused				a ring: the oldest is forgotten
  *
- * So a flood of fresh keys takes from its own network's share, and nothing of a person that is
- * followed or accepted is in the tables that it fills.
+ * So a flood of fresh keys takes from its own network's share. The tables that it fills hold nothing
+ * of a person that is followed or accepted.
  *
  * A change counts at once. It is durable when done is called with 0. If the disk does not take it, done
  * gets the error, and the change is written again until the disk takes it. A crash before that
@@ -59,7 +59,7 @@ struct people_done {
 	void *arg;
 };
 
-/* Where something of a stranger came from: what pays for its place. Borrowed for the call. */
+/* Where something of an unknown peer came from: what pays for its place. Borrowed for the call. */
 struct people_source {
 	const struct addr *addr; /* of the session that it came by; NULL: not by a session */
 	enum fair_class class;
@@ -115,7 +115,7 @@ struct people_stats {
 #include "social/people/social_people_counters.def"
 };
 void social_people_stats(const struct people *people, struct people_stats *out_stats);
-/* The pools that strangers fill, by the class of their network. */
+/* The pools that unknown peers fill, by the class of their network. */
 void social_requests_view(const struct people *people, struct fair_view *out_view);
 void social_audience_view(const struct people *people, struct fair_view *out_view);
 void social_profiles_view(const struct people *people, struct fair_view *out_view);

@@ -6,8 +6,8 @@
 #include "personas.h"
 
 /*
- * Whom the personas of this node follow, under which names they are shown here, who is blocked, and
- * who follows them.
+ * The people that personas of this node follow, and the names under which they are shown here. Then
+ * the people that are blocked, and those that follow the personas.
  *
  * A person that is followed publicly is a Friend: a reader of what is posted to friends. A private
  * follow is in no list that others see, and makes no Friend.
@@ -21,8 +21,8 @@ enum follow_kind { FOLLOW_NONE, FOLLOW_PUBLIC, FOLLOW_PRIVATE };
 
 /*
  * social_follow_of: how the persona idx follows a person. SOCIAL_EACH_PERSONA: FOLLOW_PUBLIC if any does
- * so, else FOLLOW_PRIVATE if any does. A person whose key two others claim to succeed is frozen, and
- * counts as FOLLOW_NONE, until the person at this node has said which one it is.
+ * so, else FOLLOW_PRIVATE if any does. A person whose key two others claim to succeed is frozen. It
+ * counts as FOLLOW_NONE until the person at this node has said which one it is.
  */
 enum follow_kind social_follow_of(const struct people *people, unsigned persona,
 				  const uint8_t person[static NODE_KEY_LEN]);
@@ -46,8 +46,8 @@ struct follow_change {
 	enum follow_kind kind; /* from now on */
 };
 /*
- * social_follow_set: 0, WEFT_EREFUSED (a persona of this node, or blocked), WEFT_EMALFORMED (no key),
- * WEFT_EABSENT (FOLLOW_NONE, and it is not followed), WEFT_EEXISTS (it is so already),
+ * social_follow_set: 0, WEFT_EREFUSED (a persona of this node, or blocked), WEFT_EMALFORMED (no key).
+ * WEFT_EABSENT: FOLLOW_NONE, and it is not followed. WEFT_EEXISTS: it is so already.
  * WEFT_EFULL (SOCIAL_FOLLOWS_MAX) or WEFT_EBUSY.
  */
 WEFT_MUST_CHECK

@@ -4,20 +4,22 @@
 
 #include "people.h"
 #include "circles.h"
+#include "person_follows.h"
+#include "person_requests.h"
 #include "personas.h"
 #include "social/object/profile.h"
 
 /*
- * What people say of themselves. A profile is signed, and of two the later one counts; of two of one
- * time the one with the greater hash, so that all nodes end with the same.
+ * What people say of themselves. A profile is signed. Of two the later one counts. Of two of one
+ * time it is the one with the greater hash, so that all nodes end with the same.
  *
- * A *personal profile* is what a person shows to one reader: that of the circle with the highest rank
- * that the reader is in, or the public one. It is sealed for the reader alone, and all have one length.
+ * A *personal profile* is what a person shows to one reader. It is that of the circle with the
+ * highest rank that the reader is in, or the public one. It is sealed for the reader alone, and all have one length.
  * Every reader gets one, so none learns that there are circles, nor which (docs/wire/social.md).
  */
-#define SOCIAL_PROFILES_MAX	     8192u
-#define SOCIAL_PROFILES_STRANGER_MAX 2048u /* of people that are not acquainted */
-#define SOCIAL_EDITION_LEN	     16u
+#define SOCIAL_PROFILES_MAX	    (SOCIAL_FOLLOWS_MAX + SOCIAL_ACCEPTED_MAX + SOCIAL_PROFILES_UNKNOWN_MAX)
+#define SOCIAL_PROFILES_UNKNOWN_MAX 2048u /* of people that are not acquainted */
+#define SOCIAL_EDITION_LEN	    16u
 
 /* As it is shown here; borrowed until the next call of this header. */
 struct person {
@@ -56,10 +58,14 @@ struct profile_put {
 	struct people_done done;
 };
 /*
- * social_profile_put judges a public profile: form, names, time, signature last. It is kept in place of an
- * older one. 0, WEFT_EEXISTS (this one or a later one is there), WEFT_EMALFORMED, WEFT_ETOOLARGE,
- * WEFT_EDAMAGED (signature), WEFT_ESTALE (its time is ahead), WEFT_EREFUSED (blocked), WEFT_EFULL (the
- * share), WEFT_EBUSY or -ENOMEM.
+ * social_profile_put judges a public profile: form, names, time, signature. It is kept in place of an
+ * older one. 0, or:
+ *   WEFT_EEXISTS    this one or a later one is there
+ *   WEFT_EMALFORMED, WEFT_ETOOLARGE, WEFT_EDAMAGED (its signature)
+ *   WEFT_ESTALE     its time is ahead
+ *   WEFT_EREFUSED   the person is blocked
+ *   WEFT_EFULL      its share of places
+ *   WEFT_EBUSY, -ENOMEM
  */
 WEFT_MUST_CHECK
 int social_profile_put(struct people *people, const struct profile_put *put, uint64_t now_ns);
@@ -88,8 +94,12 @@ struct profile_change {
 	bool is_unset;			       /* of a circle: it has no profile any more */
 };
 /*
- * social_profile_set: 0, WEFT_EMALFORMED (a name or text that no reader would take, or no name),
- * WEFT_ETOOLARGE, WEFT_EABSENT (the circle), WEFT_EREFUSED (an anchor that is another persona's), WEFT_EBUSY.
+ * social_profile_set: 0, or:
+ *   WEFT_EMALFORMED a name or text that no reader would take, or no name
+ *   WEFT_ETOOLARGE  a name, a text, or too many anchors
+ *   WEFT_EABSENT    there is no such circle
+ *   WEFT_EREFUSED   an anchor that is another persona's
+ *   WEFT_EBUSY
  */
 WEFT_MUST_CHECK
 int social_profile_set(struct people *people, const struct profile_change *change,
@@ -129,9 +139,11 @@ struct succession_view {
 /*
  * social_successor_put: an object of tag "successor" (object/successor.h). One that the former key
  * committed to at least SOCIAL_SUCCESSION_MS ago, as this node saw it, is accepted: follows and circles
- * move. Another one that the former key signed is for the person to accept. 0, WEFT_EEXISTS (known),
- * WEFT_EABSENT (the former key is of no one that is followed or in a circle), WEFT_EMALFORMED, WEFT_EDAMAGED,
- * WEFT_EREFUSED (neither committed to nor signed by the former key), WEFT_EFULL or WEFT_EBUSY.
+ * move. Another one that the former key signed is for the person to accept. 0, or:
+ *   WEFT_EEXISTS    it is known
+ *   WEFT_EABSENT    no person with the former key is followed, accepted or in a circle
+ *   WEFT_EREFUSED   the former key neither committed to it nor signed it
+ *   WEFT_EMALFORMED, WEFT_ETOOLARGE, WEFT_EDAMAGED, WEFT_EFULL, WEFT_EBUSY
  */
 #define SOCIAL_SUCCESSIONS_MAX 512u
 WEFT_MUST_CHECK
