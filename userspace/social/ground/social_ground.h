@@ -29,6 +29,7 @@ enum social_event_kind {
 	SOCIAL_PERSON_PROFILE,	 /* person says something new of themselves; text: the name */
 	SOCIAL_PERSON_REQUEST,	 /* first words, post, of a person that is not followed */
 	SOCIAL_PERSON_SUCCESSOR, /* another key claims person's place; text: what became of that */
+	SOCIAL_COPIES_LOW,	 /* too few nodes have a copy of a post, and none can take one */
 	SOCIAL_EVENT_CNT,
 };
 struct social_event {
