@@ -51,6 +51,8 @@ static const struct row rows[] = {
 #include "social/people/social_people_counters.def"
 #define FIGURE(kind, field, meaning) ROW(deposits, kind, field, meaning)
 #include "deposits/deposits_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_groups, kind, field, meaning)
+#include "social/groups/social_groups_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
 #include "social/routes/social_routes_counters.def"
 #define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
@@ -296,6 +298,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		social_posts_stats(social_posts_of(api->social), &out_figures->posts);
 		social_intake_stats(social_intake_of(api->social), &out_figures->intake);
 		social_people_stats(social_people(api->social), &out_figures->social_people);
+		social_groups_stats(social_groups_of(api->social), &out_figures->social_groups);
 		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
 	}
 	if (api->social && social_slots_of(api->social))

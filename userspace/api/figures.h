@@ -32,6 +32,7 @@
 #include "social/social.h"
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
+#include "social/groups/groups.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 #include "relay/web/web.h"
@@ -89,6 +90,7 @@ struct figures {
 	struct relay_slots_stats relay_slots;
 	struct offer_store_stats offers_store;
 	struct deposits_stats deposits;
+	struct groups_stats social_groups;
 	struct social_routes_stats social_routes;
 	struct posts_stats posts;
 	struct intake_stats intake;

@@ -144,6 +144,19 @@ static int routes_open(struct social *social, uint64_t now_ns)
 	return social_routes_open(&params, &social->routes);
 }
 
+static const struct node_key *on_own_key(void *ctx, const uint8_t *key)
+{
+	return social_own_key(((const struct social *)ctx)->people, key);
+}
+
+static int groups_open(struct social *social, uint64_t now_ns)
+{
+	const struct groups_params params = {
+		.ground = social->ground, .own_key = on_own_key, .ctx = social, .now_ns = now_ns};
+
+	return social_groups_open(&params, &social->groups);
+}
+
 /* --- life --- */
 
 int social_open(const struct social_params *params, struct social **out_social)
@@ -157,6 +170,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	social->ground = params->ground;
 	if ((err = people_open(social, params->now_ns)) < 0 ||
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
+	    (err = groups_open(social, params->now_ns)) < 0 ||
 	    (err = routes_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
@@ -171,6 +185,7 @@ void social_stop(struct social *social)
 		return;
 	social->is_stopped = true;
 	social_routes_stop(social->routes);
+	social_groups_stop(social->groups);
 	social_posts_stop(social->posts);
 	social_people_stop(social->people);
 }
@@ -181,6 +196,7 @@ void social_close(struct social *social)
 		return;
 	social_stop(social);
 	social_routes_close(social->routes);
+	social_groups_close(social->groups);
 	social_intake_close(social->intake);
 	social_posts_close(social->posts);
 	social_people_close(social->people);
@@ -207,6 +223,11 @@ struct people *social_people(const struct social *social)
 	return social->people;
 }
 
+struct groups *social_groups_of(const struct social *social)
+{
+	return social->groups;
+}
+
 struct social_routes *social_routes_of(const struct social *social)
 {
 	return social->routes;
@@ -223,4 +244,5 @@ void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_
 	if (!social)
 		return;
 	social_routes_session_up(social->routes, key, now_ns);
+	social_groups_session_up(social->groups, key, now_ns);
 }

@@ -28,6 +28,7 @@
 struct slots;
 struct social;
 struct people;
+struct groups;
 struct social_routes;
 
 struct social_config {
@@ -61,6 +62,7 @@ bool social_is_unsought(const struct social *social, const uint8_t key[static ME
 struct post_store *social_posts_of(const struct social *social);
 struct intake *social_intake_of(const struct social *social);
 struct people *social_people(const struct social *social);
+struct groups *social_groups_of(const struct social *social);
 struct social_routes *social_routes_of(const struct social *social);
 struct slots *social_slots_of(const struct social *social); /* NULL: not open */
 /* social_session_up: a neighbour is there; takes NULL. */

@@ -2,6 +2,7 @@
 #ifndef WEFT_SOCIAL_SOCIAL_STATE_H
 #define WEFT_SOCIAL_SOCIAL_STATE_H
 
+#include "social/groups/groups.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 
@@ -10,6 +11,7 @@ struct social {
 	struct social_config config;
 	struct social_ground ground;
 	struct people *people;
+	struct groups *groups;
 	struct social_routes *routes;
 	struct post_store *posts;
 	struct intake *intake;

@@ -8,7 +8,7 @@
 
 #include "base/figure.h"
 #include "social/ground/social_ground.h"
-#include "social/groups/group_rules.h"
+#include "social/chain/group_rules.h"
 #include "social/object/group_note.h"
 #include "social/object/visibility.h"
 
@@ -23,27 +23,25 @@
  *		durable
  *
  *	groups.c	life, the table, what others ask of it
- *	group_rules.c	roles, what a state has to prove, which of two counts (pure)
- *	group_change.c	a state as what changed (pure)
- *	group_message.c	messages 640 to 642 (pure)
+ *	chain/		what is pure: roles and what a state has to prove, changes, messages
  *	group_store.c	what is durable; group_load.c
- *	group_take.c	states that come, forks, and what is done again after one
- *	group_edit.c	what persons of this node do in their groups
+ *	group_take.c	states that come, and forks; group_redo.c does again what one undid
+ *	group_edit.c	what persons of this node do in their groups; group_op.c their way to the disk
  *	group_push.c	states and keys to members with sessions
  *	group_answer.c	messages 640 to 642; group_ask.c asks
  *	group_invites.c	groups that one did not ask for
  *	group_notes.c	posts that are hidden, and members who go
  *
- * Secret keys are not kept for others. A node that has the key of an epoch seals it to a member of that
- * epoch whenever that one asks, and the public key in the signed state proves it. So whoever of the
- * group is there gives a member what it missed, up to GROUP_STATES_KEPT epochs.
+ * Secret keys are not kept for others. A node that has the key of an epoch seals it to any member of
+ * that epoch that asks. The public key in the signed state proves it. So each member gives each other
+ * what it missed, up to GROUP_STATES_KEPT epochs.
  *
  * A group of more than GROUP_SHARD_MAX members has shards. A state is that of one shard, and a member
  * has the key of its own shard alone. Posters, moderators and admins are visitors in all other ones.
  *
  * Tables, and what fills them:
  *
- *	groups	GROUPS_MAX, GROUP_ROWS_TOTAL shards in all: persons of this node, who made or accepted them
+ *	groups	GROUPS_MAX, GROUP_ROWS_TOTAL shards in all: persons of this node made or accepted them
  *	states	GROUP_STATES_KEPT of a shard: its admins; the oldest is forgotten
  *	secrets	one for each key of each epoch: the admins of those groups
  *	hides	GROUP_HIDES_MAX of a group: its moderators; then one more is refused
@@ -118,7 +116,7 @@ WEFT_MUST_CHECK
 int social_group_remove(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK
 int social_group_give_role(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
-/* social_group_rekey: all shards, though nobody goes: new members cannot read what was before. */
+/* social_group_rekey: another key in all shards. New members cannot read what was before. */
 WEFT_MUST_CHECK
 int social_group_rekey(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
 /*
@@ -209,7 +207,7 @@ void social_group_invites(const struct groups *groups,
 
 struct groups_stats {
 #define FIGURE FIGURE_FIELD
-#include "social/groups/groups_counters.def"
+#include "social/groups/social_groups_counters.def"
 };
 void social_groups_stats(const struct groups *groups, struct groups_stats *out_stats);
 

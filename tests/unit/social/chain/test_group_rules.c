@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "social/groups/group_rules.h"
+#include "social/chain/group_rules.h"
 
 #include "group_people.h"
 #include "support/check.h"
@@ -134,7 +134,7 @@ static void test_a_state_that_is_rolled_back_is_older(void)
 	CHECK_EQ(social_group_judge(&third.state, third.hash, &third.state), GROUP_VERDICT_OLDER);
 }
 
-static void test_an_admin_who_was_removed_makes_no_states(void)
+static void test_a_removed_admin_makes_no_states(void)
 {
 	uint8_t gone[1][NODE_KEY_LEN];
 	const struct group_edit none = {0},
@@ -178,7 +178,7 @@ static void test_one_visitor_more_than_a_shard_has_is_refused(void)
 	CHECK_EQ(social_group_edit(&first.state, &edit, &next), WEFT_EFULL);
 }
 
-static void test_a_visitor_who_goes_needs_no_other_key(void)
+static void test_a_visitor_goes_without_another_key(void)
 {
 	struct group_member set = {.role = GROUP_POSTER, .is_visitor = true};
 	uint8_t gone[1][NODE_KEY_LEN];
@@ -201,10 +201,10 @@ int main(void)
 	RUN(test_a_state_proves_that_its_signer_may_do_what_it_does);
 	RUN(test_a_state_follows_exactly_one_other);
 	RUN(test_a_state_that_is_rolled_back_is_older);
-	RUN(test_an_admin_who_was_removed_makes_no_states);
+	RUN(test_a_removed_admin_makes_no_states);
 	RUN(test_one_member_more_than_a_shard_has_is_refused);
 	RUN(test_one_visitor_more_than_a_shard_has_is_refused);
-	RUN(test_a_visitor_who_goes_needs_no_other_key);
+	RUN(test_a_visitor_goes_without_another_key);
 	people_fini();
 	return check_done();
 }

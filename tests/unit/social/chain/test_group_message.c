@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "social/groups/group_message.h"
+#include "social/chain/group_message.h"
 
 #include "group_people.h"
 #include "codec/cbor.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "social/groups/group_rules.h"
+#include "social/chain/group_rules.h"
 
 #include <stdlib.h>
 #include <string.h>

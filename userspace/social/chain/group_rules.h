@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_SOCIAL_GROUPS_GROUP_RULES_H
-#define WEFT_SOCIAL_GROUPS_GROUP_RULES_H
+#ifndef WEFT_SOCIAL_CHAIN_GROUP_RULES_H
+#define WEFT_SOCIAL_CHAIN_GROUP_RULES_H
 
 #include "social/object/group_epoch.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_SOCIAL_GROUPS_GROUP_MESSAGE_H
-#define WEFT_SOCIAL_GROUPS_GROUP_MESSAGE_H
+#ifndef WEFT_SOCIAL_CHAIN_GROUP_MESSAGE_H
+#define WEFT_SOCIAL_CHAIN_GROUP_MESSAGE_H
 
-#include "social/groups/group_change.h"
+#include "social/chain/group_change.h"
 #include "social/object/group_note.h"
 
 /*

@@ -7,7 +7,7 @@
 
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
-#include "social/groups/group_rules.h"
+#include "social/chain/group_rules.h"
 #include "support/check.h"
 
 /* People with keys of known seeds, and states of groups of them. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_SOCIAL_GROUPS_GROUP_CHANGE_H
-#define WEFT_SOCIAL_GROUPS_GROUP_CHANGE_H
+#ifndef WEFT_SOCIAL_CHAIN_GROUP_CHANGE_H
+#define WEFT_SOCIAL_CHAIN_GROUP_CHANGE_H
 
-#include "social/groups/group_rules.h"
+#include "social/chain/group_rules.h"
 #include "social/object/group_epoch.h"
 
 /*

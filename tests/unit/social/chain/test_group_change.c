@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "social/groups/group_change.h"
+#include "social/chain/group_change.h"
 
 #include "group_people.h"
 #include "support/check.h"
