@@ -31,13 +31,6 @@ static int members_check(const struct group_ask *ask)
 	return ask->member_cnt > GROUP_MEMBERS_PER_ASK ? WEFT_EFULL : 0;
 }
 
-static struct group_row *row_next(const struct group *group, const struct group_row *row)
-{
-	const struct list_node *next = row ? row->link.next : group->rows.next;
-
-	return next == &group->rows ? NULL : container_of(next, struct group_row, link);
-}
-
 /* --- create --- */
 
 static int by_key(const void *a, const void *b)
@@ -147,11 +140,11 @@ static int plan_gone(struct plan *plan, const uint8_t *key)
 /* Shards fill up in their order. */
 static int shards_assign(struct plan *plan, const struct group *group)
 {
-	struct group_row *row = row_next(group, NULL);
+	struct group_row *row = groups_row_next(group, NULL);
 	unsigned room = 0, next_room = 0;
 	uint32_t shard = 0, last = 0;
 
-	for (struct group_row *at = row; at; at = row_next(group, at))
+	for (struct group_row *at = row; at; at = groups_row_next(group, at))
 		last = at->shard + 1;
 	plan->shard_cnt = last;
 	for (unsigned i = 0; i < plan->ask->member_cnt;) {
@@ -165,7 +158,7 @@ static int shards_assign(struct plan *plan, const struct group *group)
 			for (unsigned m = 0; m < row->now.state->member_cnt; m++)
 				next_room -= !row->now.state->members[m].is_visitor;
 			shard = row->shard;
-			row = row_next(group, row);
+			row = groups_row_next(group, row);
 		} else {
 			if (plan->shard_cnt == GROUP_SHARDS_MAX)
 				return WEFT_EFULL;
@@ -210,7 +203,7 @@ static int visitors_add(struct plan *plan, const struct group *group)
 	struct group_row *row = NULL;
 	int err = 0;
 
-	while ((row = row_next(group, row)))
+	while ((row = groups_row_next(group, row)))
 		for (unsigned i = 0; i < row->now.state->member_cnt && err == 0; i++) {
 			const struct group_member *member = &row->now.state->members[i];
 
@@ -227,7 +220,7 @@ static int shard_new(struct group_op *op, struct plan *plan, const struct group 
 	const struct group_state empty = {.group = op->group,
 					  .shard = shard,
 					  .shard_cnt = plan->shard_cnt,
-					  .root = row_next(group, NULL)->now.state->root};
+					  .root = groups_row_next(group, NULL)->now.state->root};
 	struct node_key *secret;
 	int err;
 
@@ -245,7 +238,7 @@ static int plan_run(struct group_op *op, struct plan *plan, const struct group *
 	uint32_t next_shard = 0;
 	int err = 0;
 
-	while (err == 0 && (row = row_next(group, row))) {
+	while (err == 0 && (row = groups_row_next(group, row))) {
 		next_shard = row->shard + 1;
 		if ((err = plan_shard(plan, row->now.state, row->shard)) == 0)
 			err = groups_op_edit(op, row, &plan->edit, plan->act == ACT_REKEY);

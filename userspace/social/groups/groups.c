@@ -52,7 +52,7 @@ struct group *groups_lookup(const struct groups *groups, const uint8_t *id)
 	return NULL;
 }
 
-static struct group_row *row_next(const struct group *group, const struct group_row *row)
+struct group_row *groups_row_next(const struct group *group, const struct group_row *row)
 {
 	const struct list_node *next = row ? row->link.next : group->rows.next;
 
@@ -63,7 +63,7 @@ struct group_row *groups_row(const struct group *group, uint32_t shard)
 {
 	struct group_row *row = NULL;
 
-	while ((row = row_next(group, row)) && row->shard != shard)
+	while ((row = groups_row_next(group, row)) && row->shard != shard)
 		;
 	return row;
 }
@@ -72,7 +72,7 @@ struct group_row *groups_row_home(const struct group *group, const uint8_t *pers
 {
 	struct group_row *row = NULL;
 
-	while ((row = row_next(group, row))) {
+	while ((row = groups_row_next(group, row))) {
 		const struct group_member *member = social_group_member(row->now.state, person);
 
 		if (member && !member->is_visitor)
@@ -85,7 +85,7 @@ bool groups_role(const struct group *group, const uint8_t *key, enum group_role 
 {
 	struct group_row *row = NULL;
 
-	while ((row = row_next(group, row))) {
+	while ((row = groups_row_next(group, row))) {
 		const struct group_member *member = social_group_member(row->now.state, key);
 
 		if (!member)
@@ -144,7 +144,7 @@ void groups_drop(struct groups *groups, struct group *group)
 {
 	struct group_row *row;
 
-	while ((row = row_next(group, NULL)))
+	while ((row = groups_row_next(group, NULL)))
 		groups_row_drop(groups, row);
 	list_unlink(&group->link);
 	groups->group_cnt--;
@@ -195,7 +195,7 @@ static void on_round(struct timer *timer, uint64_t now_ns)
 		struct group *group = container_of(at, struct group, link);
 		struct group_row *row = NULL;
 
-		while ((row = row_next(group, row))) {
+		while ((row = groups_row_next(group, row))) {
 			row_round(groups, row, now_ns);
 			groups_redo(groups, row, now_ns);
 		}
@@ -280,178 +280,8 @@ void social_groups_session_up(struct groups *groups, const uint8_t key[static NO
 		struct group *group = container_of(at, struct group, link);
 		struct group_row *row = NULL;
 
-		while ((row = row_next(group, row)))
+		while ((row = groups_row_next(group, row)))
 			if (social_group_member(row->now.state, key) && !groups_own(groups, key))
 				groups_ask(groups, row, key, now_ns);
 	}
-}
-
-/* --- what others ask --- */
-
-static void view_of(const struct group *group, struct group_view *out_view)
-{
-	const struct group_row *home = groups_row_home(group, group->person);
-	struct group_row *row = NULL;
-
-	*out_view = (struct group_view){.group = group->id,
-					.name = group->name,
-					.person = group->person,
-					.is_leaving = group->is_leaving,
-					.is_member = home != NULL,
-					.row_cnt = group->row_cnt};
-	if (!home)
-		home = row_next(group, NULL);
-	if (!home)
-		return;
-	(void)groups_role(group, group->person, &out_view->role);
-	out_view->has_key = home->secret != NULL;
-	out_view->shard = home->shard;
-	out_view->shard_cnt = home->now.state->shard_cnt;
-	out_view->epoch = home->now.state->epoch;
-	out_view->key = home->now.state->key;
-	while ((row = row_next(group, row))) {
-		const struct group_state *state = row->now.state;
-
-		for (unsigned i = 0; i < state->member_cnt; i++)
-			out_view->member_cnt += !state->members[i].is_visitor;
-		if (state->shard_cnt > out_view->shard_cnt)
-			out_view->shard_cnt = state->shard_cnt;
-	}
-}
-
-bool social_group_now(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
-		      struct group_view *out_view)
-{
-	const struct group *held = groups_lookup(groups, group);
-
-	if (held)
-		view_of(held, out_view);
-	return held != NULL;
-}
-
-void social_groups_each(const struct groups *groups,
-			void (*fn)(void *arg, const struct group_view *view), void *arg)
-{
-	for (const struct list_node *at = groups->all.next; at != &groups->all; at = at->next) {
-		struct group_view view;
-
-		view_of(container_of(at, struct group, link), &view);
-		fn(arg, &view);
-	}
-}
-
-void social_group_members(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
-			  void (*fn)(void *arg, const struct group_row_view *view), void *arg)
-{
-	const struct group *held = groups_lookup(groups, group);
-	struct group_row *row = NULL;
-
-	while (held && (row = row_next(held, row)))
-		for (unsigned i = 0; i < row->now.state->member_cnt; i++) {
-			const struct group_row_view view = {&row->now.state->members[i],
-							    row->shard};
-
-			/* A visitor whose own shard is not here would else be no member at all. */
-			if (!view.member->is_visitor || (row == row_next(held, NULL) &&
-							 !groups_row_home(held, view.member->key)))
-				fn(arg, &view);
-		}
-}
-
-void social_group_shards(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
-			 void (*fn)(void *arg, const struct group_shard_view *view), void *arg)
-{
-	const struct group *held = groups_lookup(groups, group);
-	struct group_row *row = NULL;
-
-	while (held && (row = row_next(held, row))) {
-		const struct group_shard_view view = {row->shard, row->now.state->epoch,
-						      row->now.state->key};
-
-		fn(arg, &view);
-	}
-}
-
-bool social_group_may(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
-		      const uint8_t key[static NODE_KEY_LEN], enum group_act act)
-{
-	const struct group *held = groups_lookup(groups, group);
-	enum group_role role;
-
-	return held && groups_role(held, key, &role) && social_role_may(role, act);
-}
-
-static bool is_listed(const struct group_state *state, const uint8_t *key)
-{
-	const struct group_member *member = social_group_member(state, key);
-
-	return member && !member->is_visitor;
-}
-
-/* A key may be that of several epochs: each of them adds readers to what was written before. */
-static bool is_reader_at(struct groups *groups, const struct group_row *row, uint64_t epoch,
-			 const uint8_t *key)
-{
-	struct group_held held = {0};
-	bool is_reader;
-
-	if (epoch == row->now.state->epoch)
-		return is_listed(row->now.state, key);
-	if (groups_load_state(groups, row, epoch, &held) < 0)
-		return false;
-	is_reader = is_listed(held.state, key);
-	group_held_free(&held);
-	return is_reader;
-}
-
-bool social_group_is_reader(struct groups *groups, const struct visibility_group *of,
-			    const uint8_t key[static NODE_KEY_LEN])
-{
-	const struct group *group = groups_lookup(groups, of->group);
-	struct group_row *row = NULL;
-
-	while (group && (row = row_next(group, row)))
-		for (unsigned i = row->past_cnt; i-- > 0 && row->past[i].epoch >= of->epoch;)
-			if (memcmp(row->past[i].key, of->key, NODE_KEY_LEN) == 0 &&
-			    is_reader_at(groups, row, row->past[i].epoch, key))
-				return true;
-	return false;
-}
-
-const struct node_key *social_group_secret(struct groups *groups, const struct visibility_group *of)
-{
-	return groups_secret(groups, of->group, of->key);
-}
-
-bool social_group_proof_make(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
-			     const uint8_t session[static GROUP_SESSION_LEN], struct writer *w)
-{
-	const struct group *held = groups_lookup(groups, group);
-	const struct group_row *home = held ? groups_row_home(held, held->person) : NULL;
-	struct group_proof proof = {.group = group, .session = session};
-
-	if (!home || !home->secret)
-		return false;
-	proof.epoch = home->now.state->epoch;
-	social_proof_write(w, &proof, home->secret);
-	return !w->bad;
-}
-
-bool social_group_proof_check(const void *bytes, size_t len,
-			      const uint8_t session[static GROUP_SESSION_LEN],
-			      const struct visibility_group *of)
-{
-	struct group_proof proof;
-
-	return social_proof_read(bytes, len, &proof) == 0 &&
-	       memcmp(proof.group, of->group, GROUP_ID_LEN) == 0 &&
-	       memcmp(proof.session, session, GROUP_SESSION_LEN) == 0 &&
-	       memcmp(proof.signer, of->key, NODE_KEY_LEN) == 0;
-}
-
-void social_groups_stats(const struct groups *groups, struct groups_stats *out_stats)
-{
-	*out_stats = groups->stats;
-	out_stats->group_cnt = groups->group_cnt;
-	out_stats->shard_cnt = groups->row_cnt;
 }

@@ -22,7 +22,7 @@
  *	member: session up -> GROUP_STATE (the epochs that I have) -> what changed since -> judge ->
  *		durable
  *
- *	groups.c	life, the table, what others ask of it
+ *	groups.c	life, and the table; group_look.c what others ask of it
  *	chain/		what is pure: roles and what a state has to prove, changes, messages
  *	group_store.c	what is durable; group_load.c
  *	group_take.c	states that come, and forks; group_redo.c does again what one undid
@@ -171,6 +171,35 @@ struct group_shard_view {
 };
 void social_group_shards(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
 			 void (*fn)(void *arg, const struct group_shard_view *view), void *arg);
+/*
+ * social_group_shard: the same for a caller that goes from number 0 on. 0; 1: another shard is behind
+ * this one; WEFT_EABSENT: no such group or shard; WEFT_EREFUSED: the person may not post.
+ */
+struct group_shard_ask {
+	const uint8_t *group, *person;
+	unsigned number;
+};
+WEFT_MUST_CHECK
+int social_group_shard(const struct groups *groups, const struct group_shard_ask *ask,
+		       struct group_shard_view *out_view);
+/*
+ * For callers that have a group and an epoch, and not the key of it. _has: key is a member of any shard at
+ * that epoch. _key: the secret key of that epoch in the shard of the person here, as social_group_secret
+ * gives it. _is_ours: a person of this node is in the group, or was. _keys: the newest key of each group,
+ * for groupproofs; at most cap.
+ */
+bool social_group_has(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+		      uint64_t epoch, const uint8_t key[static NODE_KEY_LEN]);
+const struct node_key *social_group_key(struct groups *groups,
+					const uint8_t group[static GROUP_ID_LEN], uint64_t epoch);
+bool social_group_is_ours(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			  uint64_t epoch, bool *out_opens);
+struct group_epoch_key {
+	const uint8_t *group;
+	uint64_t epoch;
+	const struct node_key *key;
+};
+unsigned social_group_keys(const struct groups *groups, struct group_epoch_key *out, unsigned cap);
 /* social_group_may: in the newest state of any shard here. */
 bool social_group_may(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
 		      const uint8_t key[static NODE_KEY_LEN], enum group_act act);

@@ -156,6 +156,8 @@ static inline const struct node_key *groups_own(const struct groups *groups, con
 }
 struct group *groups_lookup(const struct groups *groups, const uint8_t *id);
 struct group_row *groups_row(const struct group *group, uint32_t shard);
+/* groups_row_next: the first behind NULL, ascending by shard; NULL behind the last. */
+struct group_row *groups_row_next(const struct group *group, const struct group_row *row);
 /* groups_row_home: the row in which person is a member; NULL: none. */
 struct group_row *groups_row_home(const struct group *group, const uint8_t *person);
 /* groups_role: of key in any shard; false: it is no member. */
