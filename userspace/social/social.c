@@ -55,9 +55,7 @@ static bool on_is_followed(void *ctx, const uint8_t *key)
 
 static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
 {
-	(void)ctx, (void)group, (void)epoch;
-	*out_opens = false;
-	return false;
+	return social_group_is_ours(((const struct social *)ctx)->groups, group, epoch, out_opens);
 }
 
 /* Where what came of key comes from. Of nodes without a session the place is one for all. */
@@ -149,12 +147,42 @@ static const struct node_key *on_own_key(void *ctx, const uint8_t *key)
 	return social_own_key(((const struct social *)ctx)->people, key);
 }
 
+static void on_hidden(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns)
+{
+	const struct post_marking marking = {.id = post,
+					     .set = is_hidden ? POST_HIDDEN : 0,
+					     .clear = is_hidden ? 0 : POST_HIDDEN};
+	const struct post_change_done none = {0};
+
+	int err = social_posts_mark(((const struct social *)ctx)->posts, &marking, none, now_ns);
+
+	(void)err; /* one that is not held is marked when it comes */
+}
+
+static void on_post_moved(void *ctx, enum post_moved what, const struct post_view *view,
+			  uint64_t now_ns)
+{
+	const struct social *social = ctx;
+
+	if (what == POST_MOVED_PUT && view->kind == VISIBILITY_GROUP &&
+	    social_group_is_hidden(social->groups, view->id))
+		on_hidden(ctx, view->id, true, now_ns);
+}
+
 static int groups_open(struct social *social, uint64_t now_ns)
 {
-	const struct groups_params params = {
-		.ground = social->ground, .own_key = on_own_key, .ctx = social, .now_ns = now_ns};
+	const struct groups_params params = {.ground = social->ground,
+					     .own_key = on_own_key,
+					     .hidden = on_hidden,
+					     .ctx = social,
+					     .now_ns = now_ns};
+	int err = social_groups_open(&params, &social->groups);
 
-	return social_groups_open(&params, &social->groups);
+	if (err < 0)
+		return err;
+	social->hidden_watch = (struct post_watch){.moved = on_post_moved, .ctx = social};
+	social_posts_watch(social->posts, &social->hidden_watch);
+	return 0;
 }
 
 /* --- life --- */

@@ -12,6 +12,7 @@ struct social {
 	struct social_ground ground;
 	struct people *people;
 	struct groups *groups;
+	struct post_watch hidden_watch; /* posts that come after they were hidden */
 	struct social_routes *routes;
 	struct post_store *posts;
 	struct intake *intake;

@@ -79,13 +79,13 @@ static int key_hear(struct groups *groups, const uint8_t *from, const struct gro
 	int err;
 
 	if (social_group_key_read(bytes->bytes, bytes->len, message) < 0) {
-		groups->stats.malformed_cnt++;
+		groups->stats.forged_cnt++;
 		return WEFT_EMALFORMED;
 	}
 	err = social_group_read(message->state.bytes, message->state.len, state);
 	if (err < 0) {
 		groups->stats.forged_cnt += err == WEFT_EDAMAGED;
-		groups->stats.malformed_cnt += err == WEFT_EMALFORMED || err == WEFT_ETOOLARGE;
+		groups->stats.forged_cnt += err == WEFT_EMALFORMED || err == WEFT_ETOOLARGE;
 		return err;
 	}
 	*out_epoch = state->epoch;
@@ -316,7 +316,6 @@ static void page_send(struct groups *groups, const struct mesh_call *call,
 	page_fill(groups, row, common, member, snapshot);
 	social_group_page_write(&w, &groups->page);
 	store_snapshot_close(snapshot);
-	groups->stats.answered_cnt++;
 	span = (struct transport_span){
 		.data = answer->bytes, .len = writer_len(&w), .done = answer_sent, .arg = answer};
 	if (groups_ops(groups)->answer(call->incoming, MESH_GROUP_STATE, NULL, 0, &span) < 0)
@@ -347,7 +346,7 @@ static void on_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	if (!is_admitted(groups, call, now_ns))
 		return;
 	if (social_group_ask_read(call->payload, call->payload_len, ask) < 0) {
-		groups->stats.malformed_cnt++;
+		groups->stats.forged_cnt++;
 		refuse(groups, call, MESH_CODE_MALFORMED, "no question for a group");
 		return;
 	}
@@ -357,7 +356,6 @@ static void on_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	member = ask->member ? ask->member : call->peer_key;
 	if (common < 0 || !is_proved(groups, call, row, ask) ||
 	    !was_member(groups, row, common, member)) {
-		groups->stats.stranger_cnt++;
 		refuse(groups, call, MESH_CODE_ABSENT, "no such group");
 		return;
 	}

@@ -101,7 +101,6 @@ static bool asking_send(struct group_asking *asking, uint64_t after, uint64_t no
 	weft_assert(!w.bad);
 	ask.payload_len = writer_len(&w);
 	memcpy(ask.peer.key, asking->what.peer, MESH_KEY_LEN);
-	groups->stats.asked_cnt++;
 	return groups_ops(groups)->ask(groups->params.ground.mesh.mesh, &ask, now_ns,
 				       &asking->request) == 0;
 }
@@ -136,7 +135,7 @@ static void page_take(struct group_asking *asking, const struct mesh_reply *repl
 	bool is_stuck;
 
 	if (!row || social_group_page_read(reply->payload, reply->payload_len, page) < 0) {
-		groups->stats.malformed_cnt++;
+		groups->stats.forged_cnt++;
 		asking_free(asking);
 		return;
 	}

@@ -128,7 +128,6 @@ static bool invite_share(struct groups *groups, struct group_invite *invite, uin
 	case FAIR_TAKEN:
 		return true;
 	case FAIR_TAKEN_FROM:
-		groups->stats.evicted_cnt++;
 		invite_drop(groups, container_of(victim, struct group_invite, slot), now_ns);
 		return true;
 	default:

@@ -113,7 +113,7 @@ static void settle(struct groups *groups)
 			row->secret = groups_secret_take(groups, row->now.state->key);
 		}
 		if (group->row_cnt == 0) {
-			groups->stats.damaged_cnt++;
+			groups->stats.failed_cnt++;
 			groups_drop(groups, group);
 		}
 	}
@@ -132,11 +132,11 @@ int groups_load(struct groups *groups)
 			iter.err = err;
 			break;
 		}
-		groups->stats.damaged_cnt += err < 0;
+		groups->stats.failed_cnt += err < 0;
 	}
 	err = store_iter_end(&iter);
 	if (err == WEFT_EDAMAGED) {
-		groups->stats.damaged_cnt++;
+		groups->stats.failed_cnt++;
 		err = 0;
 	}
 	if (err == 0)

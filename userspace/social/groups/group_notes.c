@@ -19,7 +19,6 @@ static int hide_take(struct groups *groups, struct group *group, const struct gr
 		return WEFT_EREFUSED;
 	if ((err = groups_put_hide(groups, group, hide, bytes, len)) < 0)
 		return err;
-	groups->stats.hidden_cnt++;
 	if (params->hidden)
 		params->hidden(params->ctx, hide->post, hide->is_hidden, groups->now_ns);
 	return 0;
@@ -55,8 +54,8 @@ static void leave_take(struct groups *groups, struct group *group, const struct 
 	memcpy(leaver[0], leave->signer, NODE_KEY_LEN);
 	ask.person = remover_of(groups, group, leave->signer);
 	/* What cannot be done now is asked for again: the leaver says it each time that it asks. */
-	if (ask.person && social_group_remove(groups, &ask, now_ns) == 0)
-		groups->stats.leave_cnt++;
+	if (ask.person && social_group_remove(groups, &ask, now_ns) < 0)
+		groups->stats.refused_cnt++;
 }
 
 void groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes, size_t len,

@@ -145,8 +145,6 @@ static bool send_begin(struct groups *groups, const uint8_t *peer, unsigned type
 		send_free(send);
 		return false;
 	}
-	groups->stats.pushed_cnt++;
-	groups->stats.pushed_len += len;
 	return true;
 }
 
@@ -170,7 +168,6 @@ static bool member_push(struct groups *groups, struct group_row *row,
 		return true;
 	if (params->leave) {
 		params->leave(params->ctx, member->key, type, groups->made, len, now_ns);
-		groups->stats.left_cnt++;
 	}
 	return true;
 }

@@ -101,7 +101,6 @@ void groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns)
 	err = op ? groups_op_edit(op, row, &edit, redo->rekeys) : WEFT_EABSENT;
 	if (err == 0 && op->step_cnt > 0) {
 		err = groups_op_submit(op, row->group, NULL, NULL);
-		groups->stats.redone_cnt += err == 0;
 	} else {
 		groups_op_free(op);
 	}

@@ -451,5 +451,5 @@ void groups_hides(struct groups *groups, const struct group *group, uint64_t aft
 		after = cursor_be64(&(struct cursor){item.key + 33, item.key + 41, false});
 		page->hides[page->hide_cnt++] = (struct group_span){item.value, item.value_len};
 	}
-	groups->stats.damaged_cnt += store_iter_end(&iter) < 0;
+	groups->stats.failed_cnt += store_iter_end(&iter) < 0;
 }

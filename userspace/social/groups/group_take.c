@@ -57,7 +57,7 @@ static void undo(struct groups *groups, struct store_batch *batch, struct group_
 			groups_redo_add(groups, row, row->past[i].epoch);
 	while (row->past_cnt > 0 && row->past[row->past_cnt - 1].epoch >= epoch)
 		groups_drop_state(batch, row, row->past[--row->past_cnt].epoch);
-	groups->stats.fork_won_cnt++;
+	groups->stats.fork_cnt++;
 }
 
 /* base, which next follows, is moved to row->before. */
@@ -115,7 +115,6 @@ static enum group_outcome known(struct groups *groups, struct group_row *row, ui
 {
 	struct store_batch *batch;
 
-	groups->stats.known_cnt++;
 	if (!secret)
 		return GROUP_KNOWN;
 	batch = store_batch_new(groups->params.ground.store);
@@ -131,7 +130,7 @@ static enum group_outcome known(struct groups *groups, struct group_row *row, ui
 static enum group_outcome refused(struct groups *groups, enum group_outcome outcome,
 				  struct node_key *secret)
 {
-	groups->stats.skipped_cnt += outcome == GROUP_MISSING;
+	groups->stats.refused_cnt += outcome == GROUP_MISSING;
 	groups->stats.refused_cnt += outcome == GROUP_REFUSED;
 	node_key_free(secret);
 	return outcome;
@@ -144,12 +143,12 @@ static enum group_outcome fork_judge(struct groups *groups, const struct group_p
 	uint64_t age_ms = social_wall_ms(&groups->params.ground) - here->at_ms;
 
 	if (age_ms > GROUP_FORK_MS && age_ms < UINT64_MAX / 2) {
-		groups->stats.fork_late_cnt++;
+		groups->stats.fork_cnt++;
 		return GROUP_LOST;
 	}
 	if (social_group_wins(next->hash, here->hash))
 		return GROUP_TOOK;
-	groups->stats.fork_lost_cnt++;
+	groups->stats.fork_cnt++;
 	return GROUP_LOST;
 }
 
@@ -239,7 +238,6 @@ struct node_key *groups_open(struct groups *groups, const struct group_state *st
 		key = groups_own(groups, wrap.member) ? open_for(groups, &wrap, wrapped, state->key)
 						      : NULL;
 		if (key) {
-			groups->stats.opened_cnt++;
 			return key;
 		}
 	}
@@ -280,7 +278,7 @@ enum group_outcome groups_take_change(struct groups *groups, const uint8_t *byte
 
 	*out_row = NULL;
 	if (social_change_read(bytes, len, change) < 0) {
-		groups->stats.malformed_cnt++;
+		groups->stats.forged_cnt++;
 		return GROUP_REFUSED;
 	}
 	group = groups_lookup(groups, change->group);
