@@ -142,6 +142,7 @@ struct api {
 	struct dht_run *dht_runs;			       /* method_dht_lookup.c */
 	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
 	struct schema_look *schema_looks;		       /* method_schema_look.c */
+	struct group_call *group_calls;			       /* social/method_group.c */
 	struct joining *joinings;			       /* method_community.c */
 	struct reserving *reservings;			       /* method_reservation.c */
 	struct saying *offer_sayings;			       /* method_offer.c */

@@ -50,6 +50,7 @@ void api_forget(struct api *api)
 	api_bootstrap_checks_forget(api);
 	api_idempotency_forget(api);
 	api_joinings_forget(api);
+	api_group_calls_forget(api);
 	api_rows_forgettings_forget(api);
 	api_offer_sayings_forget(api);
 	api_schema_looks_forget(api);

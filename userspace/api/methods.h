@@ -64,6 +64,7 @@ void api_checks_forget(struct api *api);
 void api_dht_runs_forget(struct api *api);
 void api_bootstrap_checks_forget(struct api *api);
 void api_joinings_forget(struct api *api);
+void api_group_calls_forget(struct api *api);
 void api_rows_forgettings_forget(struct api *api);
 void api_offer_sayings_forget(struct api *api);
 void api_schema_looks_forget(struct api *api);

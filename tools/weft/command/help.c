@@ -60,7 +60,7 @@ static const struct {
 	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
 	{"Services",
 	 {"service", "offer", "reservation", "endorse", "schema", "deposits", "pipe", "forward"}},
-	{"People and posts", {"social"}},
+	{"People and posts", {"social", "group"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay",
 	  "relay", "announce"}},
