@@ -10,7 +10,7 @@
 #include "support/scratch.h"
 
 /*
- * Nodes for parts of the social layer, on the network of mesh_lab.h: each has a key, a store in a
+ * Nodes for parts of the social layer, on the network of mesh_lab.h. Each has a key, a store in a
  * scratch directory, timers and a ground. The test opens parts on the ground, and opens them again
  * after social_lab_restart.
  */

@@ -321,8 +321,8 @@ int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_n
 
 /*
  * gateway_page_issue writes an address of a page of this gateway. Behind its '#' it has a code that is
- * good once, within two minutes: gateway_page_redeem, called by the page's handler, gives a token for
- * it, which counts as this gateway's own for eight hours. gateway_page_leave ends the token that a
+ * good once, within two minutes. gateway_page_redeem, called by the page's handler, gives a token for
+ * it. That counts as this gateway's own for eight hours. gateway_page_leave ends the token that a
  * request shows, gateway_page_end_all those of all pages; false: there was none.
  */
 #define GATEWAY_PAGE_URL_CAP 256

@@ -17,8 +17,8 @@
 #include "support/scratch_store.h"
 
 /*
- * A store of posts over a scratch directory, with a clock of its own, and posts of numbered people that are
- * signed as they should be. The ground has no mesh.
+ * A store of posts over a scratch directory, with a clock of its own. Posts of numbered people are signed
+ * as they should be. The ground has no mesh.
  */
 #define RIG_WALL_MS	 1800000000000ull
 #define RIG_PEOPLE	 16u

@@ -2,8 +2,8 @@
 /*
  * Objects of several units in one fair pool. A take first frees bytes, then
  * takes unit by unit; each unit that has to be freed frees the whole object it
- * belongs to. If the newcomer does not get all, it gives back what it took, and
- * what gave way takes its own again: there is room for that, as it was there.
+ * belongs to. If the newcomer does not get all, it gives back what it took. Then
+ * what gave way takes its own again.
  */
 #include "base/fair/fair_units.h"
 

@@ -15,7 +15,7 @@ struct arena;
 /*
  * A fair pool of bytes: each object of it holds as many units of unit_len as
  * its bytes begin. Objects give way whole, and only for a newcomer that gets
- * all it asks for. So a newcomer that is refused takes nothing from anybody.
+ * all it asks for. So a newcomer that is refused takes nothing from others.
  *
  * Beside the units there is a limit in bytes, which may move (a quota). Where it
  * is reached, the same account pays as where the units are.

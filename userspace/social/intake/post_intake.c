@@ -277,7 +277,7 @@ static struct standing standing_of(const struct intake *intake, const struct jud
 	return standing;
 }
 
-/* Who pays: the network of the node that brought it. Where none is known, all such are one. */
+/* The payer: the network of the node that brought it. Where none is known, all such are one. */
 static void payer_set(const struct intake *intake, const uint8_t *from, struct post_put *put)
 {
 	const struct social_ground *ground = intake->params.ground;

@@ -18,10 +18,13 @@ struct social_ground;
  *
  *	bytes -> signatures -> author (blocked, clock) -> held or deleted -> share -> keep -> done
  *
- * Which share a post takes: that of its author, if the author is a person of this node or is followed; of
- * a group of this node; else that of what unknown people say to persons of this node: sealed for them, or in
- * public with a mention of them, as a reply to them, or as they asked for it; else the quota of posts kept
- * for others, if it came as a replica or by an import. Posts of others come by no other way.
+ * A post takes the first of these shares that fits. Posts of others come by no other way:
+ *
+ *	own		its author is a person of this node
+ *	wanted		its author is followed, or it is of a group of this node
+ *	addressed	an unknown person seals it for a person of this node, mentions one in public,
+ *			replies to one, or was asked for it
+ *	hosted		it came as a replica, or by an import
  *
  * A direct message is a post whose readers are all among its mentions.
  *
@@ -50,7 +53,7 @@ enum intake_verdict {
 	INTAKE_BLOCKED,	 /* its author is */
 	INTAKE_DELETED,	 /* by its author, before */
 	INTAKE_OLD,	 /* not newer than what is held */
-	INTAKE_UNWANTED, /* of nobody that this node knows, and for nobody here */
+	INTAKE_UNWANTED, /* of an unknown author, and for no person here */
 	INTAKE_ABSENT,	 /* the post that it is about is not here */
 	INTAKE_FULL,	 /* the share has no room */
 	INTAKE_BUSY,	 /* the disk does not keep up, or the post is changing: again in a while */
@@ -63,7 +66,7 @@ const char *social_intake_text(enum intake_verdict verdict);
 /* done (may be NULL) is called once, also inside the call; id is the post's, zeros if it is none. */
 typedef void (*intake_done_fn)(void *arg, enum intake_verdict verdict, const uint8_t *id);
 
-/* Bytes of a visibility, a deletion or a profile, with who brought them. */
+/* Bytes of a visibility, a deletion or a profile, and the node that brought them. */
 struct intake_object {
 	const uint8_t *bytes;
 	size_t len;
@@ -83,8 +86,10 @@ struct intake_ways {
 	void (*was_addressed)(void *ctx, const uint8_t *author, const uint8_t *post,
 			      uint64_t now_ns);
 	/*
-	 * Judges and keeps a profile: 0, WEFT_EEXISTS (this one or a later one is there), WEFT_ESTALE (its
-	 * time is ahead), WEFT_EREFUSED (blocked), WEFT_EFULL, WEFT_EBUSY, or as social_profile_read.
+	 * Judges and keeps a profile: 0, WEFT_EFULL, WEFT_EBUSY, as social_profile_read, or:
+	 *   WEFT_EEXISTS  this one or a later one is there
+	 *   WEFT_ESTALE   its time is ahead
+	 *   WEFT_EREFUSED the person is blocked
 	 */
 	int (*profile)(void *ctx, const struct intake_object *object, uint64_t now_ns);
 	void *ctx;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sets of readers. Posts to one circle have equal ones, so a set has a number, and what a peer may have
- * is found once a set and not once a post. A set is named by a hash of its readers, which is in the
+ * Sets of readers. Posts to one circle have equal ones, so a set has a number. What a peer may have is
+ * found once a set and not once a post. A set is named by a hash of its readers, which is in the
  * row of each post. Its readers are read from some post of it when they are asked for first.
  *
  * Unknown people fill half of the table at most; behind that, their posts have no number.

@@ -186,7 +186,7 @@ static bool room_renew(struct post_store *posts, struct post_entry *entry,
 	return false;
 }
 
-/* What is written of a held post whose row alone changes: io_change, which has no done yet. */
+/* What is written of a held post whose row alone changes; there is no done yet. */
 static int row_change(struct post_store *posts, struct post_entry *entry,
 		      const struct post_record *record, const struct post_record *former,
 		      uint64_t now_ns)

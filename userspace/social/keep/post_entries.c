@@ -5,7 +5,7 @@
  *
  * Of editions one is shown. An edition that another one names as replaced
  * comes after all others. Of the rest, one that this node opens comes
- * first: a post to a large group has an edition for each shard, and a reader is
+ * first. A post to a large group has an edition for each shard, and a reader is
  * in one. Then the later one does, then the one with the higher id.
  */
 #include <string.h>

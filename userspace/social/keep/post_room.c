@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose room a post takes. Own and wanted posts, and pinned ones, have all places that the shares of
- * unknown people leave. Where they are full, the author with most wanted posts loses the oldest of them: for
- * one of another author that has two fewer, or for a later one of its own. The shares of unknown people are
+ * Room. Own and wanted posts, and pinned ones, have all places that the shares of unknown people
+ * leave. Where they are full, the author with most wanted posts loses the oldest of them. It loses it to
+ * another author that has two fewer, or to a later one of its own. The shares of unknown people are
  * fair pools (base/fair/fair_units.h): by network, then by author.
  */
 #include "base/assert.h"

@@ -195,9 +195,11 @@ struct post_change_done {
 	void *arg;
 };
 /*
- * social_posts_set_visibility: bytes were verified as visibility, and are of the post's author. 0,
- * WEFT_EABSENT, WEFT_ESTALE (its number is not above that of the one held), WEFT_EFULL, or WEFT_EBUSY: the
- * post is not durable yet, or the disk does not keep up.
+ * social_posts_set_visibility: bytes were verified as visibility, and are of the post's author. 0, or:
+ *   WEFT_EABSENT the post is not here
+ *   WEFT_ESTALE  its number is not above that of the one held
+ *   WEFT_EFULL   its share has no room for it
+ *   WEFT_EBUSY   the post is not durable yet, or the disk does not keep up
  */
 struct post_readers {
 	const struct visibility *visibility;
@@ -274,8 +276,8 @@ uint32_t social_posts_author_number(const struct post_store *posts,
 				    const uint8_t author[static NODE_KEY_LEN]);
 /*
  * social_posts_audience: what the readers of row are to key. Rows with one number of an audience have
- * equal readers, so a caller may remember the answer, but for POST_AUDIENCE_OTHER: then each row costs a
- * look into the database. What is given at last is for post_filter.h to say, of the post's visibility.
+ * equal readers, so a caller may remember the answer. With POST_AUDIENCE_OTHER each row costs a look
+ * into the database. What is given at last is for post_filter.h to say, of the post's visibility.
  * 0, WEFT_EDAMAGED or -errno.
  */
 #define POST_AUDIENCE_PUBLIC 0u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages of posts: of all in the order of the index, of one author or of the replies to one post in that
- * of their databases. What is asked of flags is answered by the rows in memory, so a page that finds
+ * Pages of posts. All are in the order of the index; those of one author, and replies to one post, in
+ * that of their databases. What is asked of flags is answered by the rows in memory, so a page that finds
  * little reads little.
  */
 #include <string.h>

@@ -128,7 +128,7 @@ void social_route_drop(struct social_routes *routes, const uint8_t *key, uint64_
 
 /*
  * social_ask asks a node as mesh_ops.ask does, and tells its key to no locator. Where ask names no
- * address it is dialled by its route. It does not go beyond what is known: see social_reach.
+ * address it is dialled by its route. It does not go beyond what is known.
  */
 WEFT_MUST_CHECK
 int social_ask(struct social_routes *routes, const struct mesh_ask *ask, uint64_t now_ns,

@@ -217,7 +217,7 @@ static void test_a_post_takes_the_share_that_its_author_and_readers_give_it(void
 	end();
 }
 
-static void test_a_stranger_s_reply_to_an_own_post_is_taken_and_one_asked_for(void)
+static void test_an_unknown_person_s_reply_to_an_own_post_is_taken_and_one_asked_for(void)
 {
 	struct rig_post own = {.author = OWN}, reply = {.author = STRANGER, .parent = own.id};
 	struct rig_post other = {.author = STRANGER, .parent = reply.id};
@@ -465,7 +465,7 @@ static void test_each_verdict_has_words(void)
 int main(void)
 {
 	RUN(test_a_post_takes_the_share_that_its_author_and_readers_give_it);
-	RUN(test_a_stranger_s_reply_to_an_own_post_is_taken_and_one_asked_for);
+	RUN(test_an_unknown_person_s_reply_to_an_own_post_is_taken_and_one_asked_for);
 	RUN(test_what_is_none_is_refused_by_its_reason);
 	RUN(test_forged_authors_are_refused);
 	RUN(test_old_readers_let_none_back_in);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose room posts take: the quota, shares of strangers, and what gives way. */
+/* Room: the quota, the shares of unknown people, and what gives way. */
 #include "../post_rig.h"
 
 #include "social/keep/post_store_state.h"
@@ -129,7 +129,7 @@ static void test_a_full_quota_takes_from_the_network_with_most(void)
 	rig_end();
 }
 
-static void test_strangers_that_write_to_this_node_share_a_room_of_their_own(void)
+static void test_unknown_people_that_write_to_this_node_share_a_room_of_their_own(void)
 {
 	struct rig_post post;
 	unsigned kept = 0;
@@ -212,7 +212,7 @@ int main(void)
 	RUN(test_three_bytes_are_hosted_for_each_own_one_and_not_one_more);
 	RUN(test_a_pinned_post_takes_nothing_of_the_quota);
 	RUN(test_a_full_quota_takes_from_the_network_with_most);
-	RUN(test_strangers_that_write_to_this_node_share_a_room_of_their_own);
+	RUN(test_unknown_people_that_write_to_this_node_share_a_room_of_their_own);
 	RUN(test_where_posts_have_no_place_the_author_with_most_loses_the_oldest);
 	RUN(test_an_author_fills_half_of_the_deletions_and_an_own_one_all);
 	return check_done();

@@ -273,7 +273,7 @@ static void test_a_flood_of_one_tier_leaves_the_others(void)
 	end();
 }
 
-static void test_a_person_who_names_too_many_anchors_loses_the_first(void)
+static void test_a_person_that_names_too_many_anchors_loses_the_first(void)
 {
 	uint8_t one[NODE_KEY_LEN] = {1}, other[NODE_KEY_LEN] = {2};
 
@@ -367,7 +367,7 @@ int main(void)
 	RUN(test_a_crash_forgets_no_more_than_seconds);
 	RUN(test_a_route_that_is_dropped_does_not_come_back);
 	RUN(test_a_flood_of_one_tier_leaves_the_others);
-	RUN(test_a_person_who_names_too_many_anchors_loses_the_first);
+	RUN(test_a_person_that_names_too_many_anchors_loses_the_first);
 	RUN(test_a_full_tier_of_follows_forgets_the_one_heard_of_longest_ago);
 	RUN(test_a_node_that_is_followed_leaves_the_audience);
 	RUN(test_every_question_is_of_an_unsought_key);

@@ -202,7 +202,7 @@ static void test_messages_that_are_none_are_answered_and_counted(void)
 	rig_end();
 }
 
-static void test_an_offer_has_at_most_64_rows_and_that_of_a_stranger_is_not_heeded(void)
+static void test_an_offer_has_at_most_64_rows_and_that_of_an_unknown_peer_is_not_heeded(void)
 {
 	static uint8_t rows[(SYNC_OFFERED_MAX + 1) * SYNC_ROW_LEN];
 	struct sync_answer offer = {.rows = rows, .rows_len = sizeof(rows)};
@@ -309,7 +309,7 @@ int main(void)
 	RUN(test_a_peer_makes_240_requests_in_a_minute);
 	RUN(test_answers_on_their_way_are_shared);
 	RUN(test_messages_that_are_none_are_answered_and_counted);
-	RUN(test_an_offer_has_at_most_64_rows_and_that_of_a_stranger_is_not_heeded);
+	RUN(test_an_offer_has_at_most_64_rows_and_that_of_an_unknown_peer_is_not_heeded);
 	RUN(test_a_peer_that_names_posts_without_end_and_gives_none_is_left);
 	return check_done();
 }

@@ -18,7 +18,7 @@ static void begin(void)
 	c = rig_add();
 }
 
-/* --- what is said to whom --- */
+/* --- what is said to a peer --- */
 
 static bool said_follows(const struct rig_node *node, unsigned to)
 {
@@ -55,7 +55,7 @@ static void test_follows_and_proofs_are_said_to_chosen_peers_alone(void)
 	rig_end();
 }
 
-static void test_a_stranger_gets_public_posts_of_the_author_that_it_names_alone(void)
+static void test_an_unknown_peer_gets_public_posts_of_the_author_that_it_names_alone(void)
 {
 	struct rig_post of_alice, of_dave, of_erin, for_carol;
 	const struct mesh_reply *reply;
@@ -297,7 +297,7 @@ static void test_a_blocked_peer_gets_what_a_node_has_that_holds_nothing(void)
 int main(void)
 {
 	RUN(test_follows_and_proofs_are_said_to_chosen_peers_alone);
-	RUN(test_a_stranger_gets_public_posts_of_the_author_that_it_names_alone);
+	RUN(test_an_unknown_peer_gets_public_posts_of_the_author_that_it_names_alone);
 	RUN(test_answers_about_a_forbidden_post_are_those_about_an_unknown_one);
 	RUN(test_a_forbidden_post_takes_as_long_as_an_unknown_one_within_20_us);
 	RUN(test_sets_of_readers_decide_as_the_signed_visibility_does);
