@@ -136,7 +136,7 @@ struct command {
 };
 
 extern const struct command commands_of_content[], commands_of_services[], commands_of_offers[],
-	commands_of_people[], commands_of_groups[], commands_of_node[];
+	commands_of_people[], commands_of_persons[], commands_of_groups[], commands_of_node[];
 /* command_next: all of them in turn; the first after NULL, NULL after the last. */
 const struct command *command_next(const struct command *before);
 /* command_lookup: NULL when there is none of that name. */

@@ -15,6 +15,6 @@ const struct command commands_of_people[] = {
 { "social", "close", "", "end what open pages of weft social open may do", NULL,
 	"weft social close", NULL, 0, 0, { { 0 } },
 	.call = { API_CLOSE_PAGES, .done = "No page may act as this node any more." } },
-{ .table = commands_of_groups },
+{ .table = commands_of_persons },
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits of what a node holds and shares, of service messages, of deposits, and of posts. Home worker. */
 #include "limit_rows.h"
+#include "social/people/person_profiles.h"
 
 void api_limit_rows_add(const struct limit_listing *limits, const struct limit_row *rows,
 			size_t cnt)
@@ -198,6 +199,31 @@ static void posts_add(const struct limit_listing *limits, const struct posts_con
 	ROWS_ADD(limits, rows);
 }
 
+/* What the person at this node chose; what others fill are pools. */
+static void people_add(const struct limit_listing *limits, const struct people_stats *stats)
+{
+	const struct limit_row rows[] = {
+		{"personas of this node", COUNT, SOCIAL_PERSONAS_MAX, stats->persona_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"former keys of personas", COUNT, SOCIAL_FORMER_KEYS_MAX, stats->former_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"people that are followed", COUNT, SOCIAL_FOLLOWS_MAX, stats->follow_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"people that are blocked", COUNT, SOCIAL_BLOCKS_MAX, stats->block_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"people whose requests were accepted", COUNT, SOCIAL_ACCEPTED_MAX,
+		 stats->accepted_cnt, NOT_KEPT, NOT_KEPT},
+		{"people whose requests were refused", COUNT, SOCIAL_REFUSED_MAX,
+		 stats->refused_cnt, NOT_KEPT, NOT_KEPT},
+		{"circles of personas", COUNT, SOCIAL_CIRCLES_MAX, stats->circle_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"successors of keys", COUNT, SOCIAL_SUCCESSIONS_MAX, stats->succession_cnt,
+		 NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 void api_limit_rows_offers(const struct limit_listing *limits, const struct node_config *config,
 			   const struct api *api, const struct figures *f)
 {
@@ -205,6 +231,8 @@ void api_limit_rows_offers(const struct limit_listing *limits, const struct node
 		offers_add(limits, &config->offers.spread, api, f);
 	if (api->deposits)
 		deposits_add(limits, &f->deposits);
+	if (api->social)
+		people_add(limits, &f->social_people);
 	if (api->social)
 		posts_add(limits, &config->social.posts, &f->posts);
 }

@@ -208,6 +208,27 @@ static bool read_addressed_posts(const struct api *api, struct fair_view *out)
 	return api->social;
 }
 
+static bool read_social_requests(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_requests_view(social_people(api->social), out);
+	return api->social;
+}
+
+static bool read_social_audience(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_audience_view(social_people(api->social), out);
+	return api->social;
+}
+
+static bool read_social_profiles(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_profiles_view(social_people(api->social), out);
+	return api->social;
+}
+
 static bool read_relay_messages(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_messages)
@@ -354,6 +375,9 @@ static const struct pool_row {
 	{read_relay_asks, NULL},
 	{read_relay_messages, NULL},
 	{read_deposits, NULL},
+	{read_social_requests, NULL},
+	{read_social_audience, NULL},
+	{read_social_profiles, NULL},
 	{read_hosted_posts, NULL},
 	{read_addressed_posts, NULL},
 	{read_relay_slots, NULL},

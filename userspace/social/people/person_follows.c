@@ -109,7 +109,7 @@ bool social_is_acquainted(const struct people *people, const uint8_t person[stat
 
 /* --- changes --- */
 
-static int follow_judge(const struct people *people, const struct follow_change *change)
+static int follow_judge(const struct people *people, const struct person_follow *change)
 {
 	const struct follow_row *row = social_follow_row(people, change->person);
 	enum follow_kind was = row ? kind_of(people, row, change->persona) : FOLLOW_NONE;
@@ -126,7 +126,7 @@ static int follow_judge(const struct people *people, const struct follow_change 
 	return social_people_keep_lags(people) ? WEFT_EBUSY : 0;
 }
 
-int social_follow_set(struct people *people, const struct follow_change *change,
+int social_follow_set(struct people *people, const struct person_follow *change,
 		      const struct people_done *done, uint64_t now_ns)
 {
 	unsigned number = social_persona_row(people, change->persona)->number;

@@ -40,7 +40,7 @@ struct follow_view {
  */
 void social_follows_each(const struct people *people, unsigned persona,
 			 bool (*fn)(void *arg, const struct follow_view *view), void *arg);
-struct follow_change {
+struct person_follow {
 	unsigned persona;
 	const uint8_t *person;
 	enum follow_kind kind; /* from now on */
@@ -51,7 +51,7 @@ struct follow_change {
  * WEFT_EFULL (SOCIAL_FOLLOWS_MAX) or WEFT_EBUSY.
  */
 WEFT_MUST_CHECK
-int social_follow_set(struct people *people, const struct follow_change *change,
+int social_follow_set(struct people *people, const struct person_follow *change,
 		      const struct people_done *done, uint64_t now_ns);
 /* social_petname_set: of a person that is followed; "" takes it away. 0, WEFT_EABSENT, WEFT_EMALFORMED, WEFT_EBUSY. */
 WEFT_MUST_CHECK

@@ -172,7 +172,7 @@ static inline struct people_source from_network(unsigned network)
 
 static inline int follow(unsigned persona, const uint8_t *person, enum follow_kind kind)
 {
-	const struct follow_change change = {persona, person, kind};
+	const struct person_follow change = {persona, person, kind};
 
 	return social_follow_set(rig.people, &change, &done, rig.now_ns);
 }
