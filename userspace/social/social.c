@@ -18,8 +18,10 @@ void social_config_defaults(struct social_config *config)
 
 size_t social_footprint(const struct social_config *config)
 {
-	return config->is_on ? social_people_footprint() + social_posts_footprint(&config->posts)
-			     : 0;
+	if (!config->is_on)
+		return 0;
+	return social_people_footprint() + social_posts_footprint(&config->posts) +
+	       social_groups_footprint();
 }
 
 /* A person of this node. */

@@ -185,7 +185,7 @@ static void posts_add(const struct limit_listing *limits, const struct posts_con
 		      const struct posts_stats *stats)
 {
 	const struct limit_row rows[] = {
-		{"posts", COUNT, config->post_cap,
+		{"posts held", COUNT, config->post_cap,
 		 stats->own_cnt + stats->wanted_cnt + stats->addressed_cnt + stats->hosted_cnt +
 			 stats->pinned_cnt,
 		 NOT_KEPT, (int64_t)stats->full_cnt},
@@ -224,6 +224,17 @@ static void people_add(const struct limit_listing *limits, const struct people_s
 	ROWS_ADD(limits, rows);
 }
 
+/* Invitations are a pool. */
+static void groups_add(const struct limit_listing *limits, const struct groups_stats *stats)
+{
+	const struct limit_row rows[] = {
+		{"groups of people", COUNT, GROUPS_MAX, stats->group_cnt, NOT_KEPT, NOT_KEPT},
+		{"shards of groups", COUNT, GROUP_ROWS_TOTAL, stats->shard_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 void api_limit_rows_offers(const struct limit_listing *limits, const struct node_config *config,
 			   const struct api *api, const struct figures *f)
 {
@@ -231,8 +242,9 @@ void api_limit_rows_offers(const struct limit_listing *limits, const struct node
 		offers_add(limits, &config->offers.spread, api, f);
 	if (api->deposits)
 		deposits_add(limits, &f->deposits);
-	if (api->social)
+	if (api->social) {
 		people_add(limits, &f->social_people);
-	if (api->social)
 		posts_add(limits, &config->social.posts, &f->posts);
+		groups_add(limits, &f->social_groups);
+	}
 }

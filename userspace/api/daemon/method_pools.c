@@ -229,6 +229,13 @@ static bool read_social_profiles(const struct api *api, struct fair_view *out)
 	return api->social;
 }
 
+static bool read_group_invites(const struct api *api, struct fair_view *out)
+{
+	if (api->social)
+		social_group_invites_view(social_groups_of(api->social), out);
+	return api->social;
+}
+
 static bool read_relay_messages(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_messages)
@@ -380,6 +387,7 @@ static const struct pool_row {
 	{read_social_profiles, NULL},
 	{read_hosted_posts, NULL},
 	{read_addressed_posts, NULL},
+	{read_group_invites, NULL},
 	{read_relay_slots, NULL},
 	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},

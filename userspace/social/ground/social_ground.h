@@ -30,6 +30,8 @@ enum social_event_kind {
 	SOCIAL_PERSON_REQUEST,	 /* first words, post, of a person that is not followed */
 	SOCIAL_PERSON_SUCCESSOR, /* another key claims person's place; text: what became of that */
 	SOCIAL_COPIES_LOW,	 /* too few nodes have a copy of a post, and none can take one */
+	SOCIAL_GROUP_INVITED,	 /* person invites one of this node to a group; text: its name */
+	SOCIAL_GROUP_ROLE, /* person, of this node, may do other things, or is gone; text: its name */
 	SOCIAL_EVENT_CNT,
 };
 struct social_event {

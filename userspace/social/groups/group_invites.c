@@ -176,6 +176,7 @@ int groups_invite_note(struct groups *groups, const uint8_t *from, const struct 
 	groups->stats.invite_cnt++;
 	batch = store_batch_new(groups->params.ground.store);
 	groups_put_invite(batch, invite);
+	groups_happened(groups, SOCIAL_GROUP_INVITED, invite->from, invite->name);
 	return groups_submit(groups, batch, NULL, NULL);
 }
 
@@ -204,6 +205,11 @@ int groups_invite_load(struct groups *groups, const uint8_t *value, size_t len)
 	invite->is_used = true;
 	groups->stats.invite_cnt++;
 	return 0;
+}
+
+void social_group_invites_view(const struct groups *groups, struct fair_view *out_view)
+{
+	fair_read(&groups->invite_places.fair, out_view);
 }
 
 /* --- what persons do --- */

@@ -60,6 +60,18 @@ static void undo(struct groups *groups, struct store_batch *batch, struct group_
 	groups->stats.fork_cnt++;
 }
 
+/* A person of this node hears what another did with its place. */
+static void place_tell(struct groups *groups, const struct group_row *row)
+{
+	const struct group *group = row->group;
+	const struct group_member *was =
+		row->before.bytes ? social_group_member(row->before.state, group->person) : NULL;
+	const struct group_member *is = social_group_member(row->now.state, group->person);
+
+	if (was && !was->is_visitor && (!is || is->role != was->role))
+		groups_happened(groups, SOCIAL_GROUP_ROLE, group->person, group->name);
+}
+
 /* base, which next follows, is moved to row->before. */
 static enum group_outcome commit(struct groups *groups, struct group_row *row,
 				 struct group_held *base, struct group_held *next,
@@ -81,6 +93,7 @@ static enum group_outcome commit(struct groups *groups, struct group_row *row,
 	past_push(groups, batch, row);
 	secret_settle(groups, batch, row, secret);
 	groups->stats.taken_cnt++;
+	place_tell(groups, row);
 	/* What the disk does not take is asked for again after a restart. */
 	(void)groups_submit(groups, batch, NULL, NULL);
 	return GROUP_TOOK;

@@ -221,6 +221,20 @@ static int lay_out(struct groups *groups)
 	return 0;
 }
 
+size_t social_groups_footprint(void)
+{
+	struct groups *groups = calloc(1, sizeof(*groups));
+	size_t len = 0;
+
+	if (!groups)
+		return 0;
+	if (lay_out(groups) == 0)
+		len = sizeof(*groups) + groups->arena.used_len;
+	arena_close(&groups->arena);
+	free(groups);
+	return len;
+}
+
 int social_groups_open(const struct groups_params *params, struct groups **out_groups)
 {
 	struct groups *groups = calloc(1, sizeof(*groups));

@@ -72,6 +72,8 @@ struct groups_params {
 	void *ctx;
 	uint64_t now_ns;
 };
+/* social_groups_footprint: bytes that open lays out, touched as they are used; groups come on top. */
+size_t social_groups_footprint(void);
 /* social_groups_open reads what is durable: 0 or a negative code. stop and close take NULL. */
 WEFT_MUST_CHECK
 int social_groups_open(const struct groups_params *params, struct groups **out_groups);
@@ -233,6 +235,9 @@ struct group_invite_view {
 };
 void social_group_invites(const struct groups *groups,
 			  void (*fn)(void *arg, const struct group_invite_view *view), void *arg);
+
+/* social_group_invites_view: the places of invitations, by the class of their senders. */
+void social_group_invites_view(const struct groups *groups, struct fair_view *out_view);
 
 struct groups_stats {
 #define FIGURE FIGURE_FIELD

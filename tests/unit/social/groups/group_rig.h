@@ -31,7 +31,7 @@ struct rig_node {
 	char dir[SCRATCH_CAP];
 	int64_t ahead_ms;	    /* of its clock */
 	const struct mesh_ops *ops; /* NULL: the lab's */
-	unsigned done_cnt, hidden_cnt;
+	unsigned done_cnt, hidden_cnt, happened_cnts[SOCIAL_EVENT_CNT];
 	int err;
 	void (*leave)(void *ctx, const uint8_t *member, unsigned type, const void *bytes,
 		      size_t len, uint64_t now_ns);
@@ -71,6 +71,11 @@ static inline void rig_hidden(void *ctx, const uint8_t *post, bool is_hidden, ui
 	node->hidden_cnt++;
 }
 
+static inline void rig_happened(void *ctx, const struct social_event *event)
+{
+	((struct rig_node *)ctx)->happened_cnts[event->kind]++;
+}
+
 static inline void rig_done(void *arg, int err)
 {
 	struct rig_node *node = arg;
@@ -103,6 +108,7 @@ static inline void rig_start(struct rig_node *node)
 			   .random = &rig_dice,
 			   .wall_ms = rig_wall_ms,
 			   .class_of = rig_class_of,
+			   .happened = rig_happened,
 			   .ctx = node},
 		.own_key = rig_own_key,
 		.leave = node->leave,

@@ -103,6 +103,9 @@ static void test_a_removed_member_opens_nothing_of_the_next_epoch(void)
 		CHECK_EQ(rig_view(&rig_nodes[i]).epoch, 1);
 	}
 	CHECK(!rig_view(&rig_nodes[2]).is_member);
+	CHECK_EQ(rig_nodes[2].happened_cnts[SOCIAL_GROUP_INVITED], 1);
+	CHECK_EQ(rig_nodes[2].happened_cnts[SOCIAL_GROUP_ROLE], 1);
+	CHECK_EQ(rig_nodes[1].happened_cnts[SOCIAL_GROUP_ROLE], 0);
 	CHECK(!social_group_is_reader(rig_nodes[0].groups, &new, rig_nodes[2].mesh->key));
 	CHECK(social_group_is_reader(rig_nodes[0].groups, &old, rig_nodes[2].mesh->key));
 	rig_end();
