@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/social/method_group.h"
+#include "api/social/person_words.h"
 #include "codec/text/zbase32.h"
 #include "social/groups/groups.h"
 
@@ -123,8 +124,8 @@ static bool members_read(struct group_call *waiting, const struct api_string_lis
 		return false;
 	}
 	for (size_t i = 0; i < list->cnt; i++)
-		if (!api_node_id_read(waiting->api, waiting->call, list->rows[i],
-				      waiting->members[i]))
+		if (!api_person_read(social_people(waiting->api->social), waiting->call,
+				     list->rows[i], waiting->members[i]))
 			return false;
 	return true;
 }
