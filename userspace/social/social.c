@@ -161,14 +161,38 @@ static void on_hidden(void *ctx, const uint8_t *post, bool is_hidden, uint64_t n
 	(void)err; /* one that is not held is marked when it comes */
 }
 
+/* The author may post to the group; where that cannot be read, too. */
+static bool may_write(const struct social *social, const struct post_view *view)
+{
+	struct visibility *visibility = malloc(sizeof(*visibility));
+	struct post_copy *copy = NULL;
+	bool may = true;
+
+	if (visibility && social_posts_read(social->posts, view->id, &copy) == 0 &&
+	    social_visibility_read(copy->parts.visibility, copy->parts.visibility_len,
+				   visibility) == 0 &&
+	    visibility->kind == VISIBILITY_GROUP)
+		may = social_group_may_write(social->groups, &visibility->group, view->author);
+	if (copy)
+		social_post_copy_free(copy);
+	free(visibility);
+	return may;
+}
+
+/* A post of a viewer is dropped: any node can seal for the public key of a group. */
 static void on_post_moved(void *ctx, enum post_moved what, const struct post_view *view,
 			  uint64_t now_ns)
 {
 	const struct social *social = ctx;
 
-	if (what == POST_MOVED_PUT && view->kind == VISIBILITY_GROUP &&
-	    social_group_is_hidden(social->groups, view->id))
+	if (what != POST_MOVED_PUT || view->kind != VISIBILITY_GROUP)
+		return;
+	if (may_write(social, view)) {
+		if (social_group_is_hidden(social->groups, view->id))
+			on_hidden(ctx, view->id, true, now_ns);
+	} else if (social_posts_forget(social->posts, view->id, now_ns) < 0) {
 		on_hidden(ctx, view->id, true, now_ns);
+	}
 }
 
 static int groups_open(struct social *social, uint64_t now_ns)

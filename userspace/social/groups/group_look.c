@@ -132,6 +132,35 @@ bool social_group_is_reader(struct groups *groups, const struct visibility_group
 	return false;
 }
 
+static bool may_write_at(struct groups *groups, const struct group_row *row, uint64_t epoch,
+			 const uint8_t *author)
+{
+	struct group_held held = {0};
+	const struct group_member *member;
+	bool may;
+
+	if (groups_load_state(groups, row, epoch, &held) < 0)
+		return true;
+	member = social_group_member(held.state, author);
+	may = member && social_role_may(member->role, GROUP_ACT_POST);
+	group_held_free(&held);
+	return may;
+}
+
+bool social_group_may_write(struct groups *groups, const struct visibility_group *of,
+			    const uint8_t author[static NODE_KEY_LEN])
+{
+	const struct group *group = groups_lookup(groups, of->group);
+	struct group_row *row = NULL;
+
+	while (group && (row = groups_row_next(group, row)))
+		for (unsigned i = row->past_cnt; i-- > 0;)
+			if (row->past[i].epoch == of->epoch &&
+			    memcmp(row->past[i].key, of->key, NODE_KEY_LEN) == 0)
+				return may_write_at(groups, row, of->epoch, author);
+	return true;
+}
+
 const struct node_key *social_group_secret(struct groups *groups, const struct visibility_group *of)
 {
 	return groups_secret(groups, of->group, of->key);

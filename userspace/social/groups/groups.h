@@ -206,6 +206,13 @@ unsigned social_group_keys(const struct groups *groups, struct group_epoch_key *
 bool social_group_may(const struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
 		      const uint8_t key[static NODE_KEY_LEN], enum group_act act);
 /*
+ * social_group_may_write: author had the right to post at the epoch of a post that is sealed for of. Any
+ * node can seal for a public key, so it is for readers to look. Also true where the state of that epoch
+ * is not kept here.
+ */
+bool social_group_may_write(struct groups *groups, const struct visibility_group *of,
+			    const uint8_t author[static NODE_KEY_LEN]);
+/*
  * social_group_is_reader: key is a member of the shard whose epoch of is, as this node has its state. That
  * is what lets a post of that epoch go to key without a groupproof. Not of an epoch that is forgotten.
  */

@@ -187,6 +187,24 @@ static void test_roles_limit_persons_on_their_own_nodes(void)
 	rig_end();
 }
 
+static void test_a_viewer_may_not_write_and_a_poster_may_as_long_as_it_was_one(void)
+{
+	struct visibility_group first, second, third;
+
+	nodes_add(3);
+	CHECK_EQ(rig_found(3, GROUP_VIEWER), 0);
+	first = rig_sealed(&rig_nodes[0]);
+	CHECK_EQ(rig_act(social_group_give_role, &rig_nodes[0], &rig_nodes[1], GROUP_POSTER), 0);
+	second = rig_sealed(&rig_nodes[0]);
+	CHECK_EQ(rig_act(social_group_remove, &rig_nodes[0], &rig_nodes[1], 0), 0);
+	third = rig_sealed(&rig_nodes[0]);
+	CHECK(!social_group_may_write(rig_nodes[2].groups, &first, rig_nodes[1].mesh->key));
+	CHECK(social_group_may_write(rig_nodes[2].groups, &second, rig_nodes[1].mesh->key));
+	CHECK(!social_group_may_write(rig_nodes[2].groups, &third, rig_nodes[1].mesh->key));
+	CHECK(social_group_may_write(rig_nodes[2].groups, &third, rig_nodes[0].mesh->key));
+	rig_end();
+}
+
 static void test_moderators_hide_posts_for_all_and_others_do_not(void)
 {
 	const uint8_t post[POST_ID_LEN] = {5};
@@ -272,6 +290,7 @@ int main(void)
 	RUN(test_a_member_that_missed_ten_epochs_catches_up_from_any_other);
 	RUN(test_forks_of_two_admins_end_in_one_state_with_the_acts_of_both);
 	RUN(test_roles_limit_persons_on_their_own_nodes);
+	RUN(test_a_viewer_may_not_write_and_a_poster_may_as_long_as_it_was_one);
 	RUN(test_moderators_hide_posts_for_all_and_others_do_not);
 	RUN(test_a_leaving_member_is_removed_by_the_next_admin_that_hears);
 	RUN(test_a_crash_at_any_step_of_a_rekey_makes_no_second_epoch);
