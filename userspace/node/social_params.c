@@ -2,6 +2,7 @@
 /* What the social layer takes of the node. Home worker. */
 #include <stdio.h>
 
+#include "api/events/events.h"
 #include "node/node_state.h"
 
 static uint64_t on_wall_ms(void *ctx)
@@ -12,6 +13,14 @@ static uint64_t on_wall_ms(void *ctx)
 static bool on_admit(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	return relay_messages_admit(((struct node *)ctx)->relay_messages, call, now_ns);
+}
+
+static void on_happened(void *ctx, const struct social_event *event)
+{
+	struct node *node = ctx;
+
+	if (node->api)
+		api_tell_social(node->api, event);
 }
 
 int node_open_social(struct node *node, char *what)
@@ -30,6 +39,7 @@ int node_open_social(struct node *node, char *what)
 				.wall_ms = on_wall_ms,
 				.class_of = node_peer_class,
 				.admit = on_admit,
+				.happened = on_happened,
 				.ctx = node,
 			},
 		.now_ns = node->home->now_ns,

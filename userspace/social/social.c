@@ -102,7 +102,7 @@ static int on_profile(void *ctx, const struct intake_object *object, uint64_t no
 					.len = object->len,
 					.source = source_of(social, object->from, &addr)};
 
-	return social_profile_put(social->people, &put, now_ns);
+	return social_said_put(social->people, &put, now_ns);
 }
 
 static int intake_open(struct social *social)

@@ -209,6 +209,15 @@ static void reservation_events(void)
 		api_tell_reservation(api, (enum reservation_event_kind)i, &view);
 }
 
+static void social_events(void)
+{
+	for (unsigned i = 0; i < SOCIAL_EVENT_CNT; i++)
+		api_tell_social(api, &(struct social_event){.kind = (enum social_event_kind)i,
+							    .person = key,
+							    .post = key,
+							    .text = "text"});
+}
+
 static void reputation_event(void)
 {
 	char parameters[256], id[ZBASE32_KEY_TEXT_CAP];
@@ -237,6 +246,8 @@ static void test_each_kind_that_the_interface_names_follows_its_type(void)
 	CHECK(events_follow(5 + 3 + 8 + 3 + 7));
 	reservation_events();
 	CHECK(events_follow(RESERVATION_EVENT_CNT - 1));
+	social_events();
+	CHECK(events_follow(SOCIAL_EVENT_CNT));
 	reputation_event();
 	CHECK(events_follow(0));
 	for (size_t i = 0; i < API_NODE_EVENT_CNT; i++) {

@@ -31,6 +31,7 @@ struct service_abuse_event;
 struct service_access_record;
 struct service_event;
 struct service_offering;
+struct social_event;
 
 /*
  * api_tell numbers an event for the control socket and writes its line into the log, as
@@ -69,6 +70,8 @@ void api_tell_program(struct api *api, const struct provider_event *event);
 void api_tell_unpublished(struct api *api, const struct service_offering *offering);
 void api_tell_reservation(struct api *api, enum reservation_event_kind kind,
 			  const struct reservation_view *view);
+/* event_social.c */
+void api_tell_social(struct api *api, const struct social_event *event);
 void api_log_access(struct api *api, const struct service_access_record *record);
 /* event_shares.c */
 struct watch_notice {

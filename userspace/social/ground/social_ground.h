@@ -28,6 +28,7 @@ enum social_event_kind {
 	SOCIAL_DM_NEW,		 /* a direct message for one */
 	SOCIAL_PERSON_PROFILE,	 /* person says something new of themselves; text: the name */
 	SOCIAL_PERSON_REQUEST,	 /* first words, post, of a person that is not followed */
+	SOCIAL_PERSON_FOLLOWED,	 /* by a persona of this node, from now on */
 	SOCIAL_PERSON_SUCCESSOR, /* another key claims person's place; text: what became of that */
 	SOCIAL_COPIES_LOW,	 /* too few nodes have a copy of a post, and none can take one */
 	SOCIAL_GROUP_INVITED,	 /* person invites one of this node to a group; text: its name */

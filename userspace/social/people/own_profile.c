@@ -252,6 +252,53 @@ int social_profile_set(struct people *people, const struct profile_change *chang
 	return err;
 }
 
+/* --- to a reader --- */
+
+/* A reader of a former key follows the persona that has its number. */
+static bool successors_say(const struct people *people, unsigned number,
+			   bool (*fn)(void *arg, const void *bytes, size_t len), void *arg)
+{
+	for (unsigned i = 0; i < PERSONA_ROWS_MAX; i++) {
+		const struct persona_row *row = &people->personas[i];
+
+		if (row->key && row->number == number && row->successor_len &&
+		    !fn(arg, row->successor, row->successor_len))
+			return false;
+	}
+	return true;
+}
+
+/* The personal profile is made now, so it lies on the stack. */
+static bool persona_say(struct people *people, unsigned idx, const uint8_t *reader,
+			bool (*fn)(void *arg, const void *bytes, size_t len), void *arg)
+{
+	const struct persona_row *row = social_persona_row(people, idx);
+	const struct personal_ask ask = {.persona = idx, .reader = reader};
+	uint8_t bytes[PROFILE_CIRCLE_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (!successors_say(people, row->number, fn, arg))
+		return false;
+	if (row->profile_len == 0)
+		return true;
+	if (!fn(arg, row->profile, row->profile_len))
+		return false;
+	return social_personal_write(people, &ask, &w) < 0 || w.bad ||
+	       fn(arg, bytes, writer_len(&w));
+}
+
+void social_said_to(struct people *people, const uint8_t reader[static NODE_KEY_LEN],
+		    bool (*fn)(void *arg, const void *bytes, size_t len), void *arg)
+{
+	uint32_t followed = social_audience_of(people, reader) | 1u;
+
+	if (social_is_blocked(people, reader))
+		return;
+	for (unsigned idx = 0; idx < people->persona_cnt; idx++)
+		if (followed & 1u << idx && !persona_say(people, idx, reader, fn, arg))
+			return;
+}
+
 /* --- rows in the store: flags u8 | the profile --- */
 
 static bool own_write(struct people *people, const uint8_t *name, struct writer *w)

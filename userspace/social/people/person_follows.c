@@ -126,6 +126,15 @@ static int follow_judge(const struct people *people, const struct person_follow 
 	return social_people_keep_lags(people) ? WEFT_EBUSY : 0;
 }
 
+static void follow_happened(struct people *people, const struct follow_row *row)
+{
+	const struct social_event event = {.kind = SOCIAL_PERSON_FOLLOWED, .person = row->key};
+
+	if (people->ground->happened)
+		people->ground->happened(people->ground->ctx, &event);
+	social_people_tell(people, PEOPLE_FOLLOWED, row->key, NULL);
+}
+
 int social_follow_set(struct people *people, const struct person_follow *change,
 		      const struct people_done *done, uint64_t now_ns)
 {
@@ -143,7 +152,7 @@ int social_follow_set(struct people *people, const struct person_follow *change,
 		social_people_touch(people, PEOPLE_ROW_FOLLOW, row->key, now_ns);
 		social_request_drop(people, row->key, now_ns);
 		social_profile_move(people, row->key, now_ns);
-		social_people_tell(people, PEOPLE_FOLLOWED, row->key, NULL);
+		follow_happened(people, row);
 	}
 	social_profile_follows_changed(people, number, now_ns);
 	social_people_wait(people, done, now_ns);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "codec/cbor.h"
 #include "crypto/signed.h"
 #include "people_state.h"
 #include "social/object/social_text.h"
@@ -223,6 +224,38 @@ int social_profile_put(struct people *people, const struct profile_put *put, uin
 		return WEFT_EBUSY;
 	own = social_persona_row_of(people, people->profile.person);
 	return own ? social_profile_adopt(people, own, put, now_ns) : put_keep(people, put, now_ns);
+}
+
+/* By their first fields: a person and a time; a rank; two keys. */
+static bool said_begins(const struct signed_object *object, enum cbor_type first,
+			enum cbor_type second)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, object->body, object->body_len);
+	cbor_enter_map(&r);
+	if (!cbor_next_key(&r, &key) || key != 0 || cbor_peek(&r) != first)
+		return false;
+	cbor_skip(&r);
+	return cbor_next_key(&r, &key) && key == 1 && cbor_peek(&r) == second;
+}
+
+int social_said_put(struct people *people, const struct profile_put *put, uint64_t now_ns)
+{
+	struct signed_object object;
+	int err = signed_parse(put->bytes, put->len, &object);
+
+	if (err < 0)
+		return err;
+	if (said_begins(&object, CBOR_UINT, CBOR_BYTES))
+		return social_personal_put(people, put, now_ns);
+	if (!said_begins(&object, CBOR_BYTES, CBOR_BYTES))
+		return social_profile_put(people, put, now_ns);
+	err = social_successor_put(people, put->bytes, put->len, now_ns);
+	if (err == 0)
+		social_people_wait(people, &put->done, now_ns);
+	return err;
 }
 
 /* --- what is shown --- */

@@ -79,6 +79,13 @@ int social_personal_put(struct people *people, const struct profile_put *put, ui
 void social_personal_edition(struct people *people, const uint8_t key[static NODE_KEY_LEN],
 			     uint8_t out_edition[static SOCIAL_EDITION_LEN]);
 
+/*
+ * social_said_put takes any object that peers send of a person: a public or a personal profile, or a
+ * successor. Returns as the function of its kind.
+ */
+WEFT_MUST_CHECK
+int social_said_put(struct people *people, const struct profile_put *put, uint64_t now_ns);
+
 /* --- own ones --- */
 
 /* NULL: as it is. A name is needed at first. */
@@ -121,6 +128,15 @@ struct personal_ask {
  */
 WEFT_MUST_CHECK
 int social_personal_write(struct people *people, const struct personal_ask *ask, struct writer *w);
+
+/*
+ * social_said_to gives fn what a reader is to have. Of each persona that the reader follows these are
+ * the public profile, the personal one, and successors of its former keys. Persona 0 is given to all
+ * that are not blocked. So a reader learns of no persona that it does not follow. fn's bytes are
+ * borrowed; false ends it.
+ */
+void social_said_to(struct people *people, const uint8_t reader[static NODE_KEY_LEN],
+		    bool (*fn)(void *arg, const void *bytes, size_t len), void *arg);
 
 /* --- successors --- */
 

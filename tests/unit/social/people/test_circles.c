@@ -288,6 +288,57 @@ static void test_an_edition_is_given_once_and_changes_with_the_reader_s_view_alo
 	node_key_free(reader);
 }
 
+struct heard {
+	unsigned cnt;
+	size_t len;
+};
+
+static bool on_said(void *arg, const void *bytes, size_t len)
+{
+	struct heard *heard = arg;
+	const struct profile_put put = {.bytes = bytes, .len = len};
+
+	heard->cnt++;
+	heard->len += len;
+	/* What the node says of itself is known to it, or for another reader. */
+	return social_said_put(rig.people, &put, rig.now_ns) < 0;
+}
+
+static struct heard hear(unsigned n)
+{
+	struct heard heard = {0};
+
+	social_said_to(rig.people, id_of(n), on_said, &heard);
+	return heard;
+}
+
+static void test_a_reader_is_given_personas_that_it_follows_alone(void)
+{
+	const struct persona_draft draft = {"work", false};
+	struct audience_note note = {id_of(1), 2, from_network(1)};
+	struct profile_change change = {.persona = 1, .name = "Dr. A"};
+	uint8_t key[NODE_KEY_LEN];
+
+	rig_begin();
+	note.person = id_of(1);
+	CHECK_EQ(hear(1).cnt, 0);
+	CHECK_EQ(profile_of(NULL, "Ada", ""), 0);
+	CHECK_EQ(hear(1).cnt, 2);
+	CHECK_EQ(social_persona_add(rig.people, &draft, &done, rig.now_ns, key), 0);
+	CHECK_EQ(social_profile_set(rig.people, &change, &done, rig.now_ns), 0);
+	CHECK_EQ(hear(1).cnt, 2);
+	CHECK_EQ(social_audience_note(rig.people, &note, rig.now_ns), 0);
+	CHECK_EQ(hear(1).cnt, 4);
+	CHECK_EQ(hear(2).cnt, 2);
+	CHECK_EQ(social_block_set(rig.people, id_of(2), true, &done, rig.now_ns), 0);
+	CHECK_EQ(hear(2).cnt, 0);
+	/* The next key is given with the statement of the former one. */
+	CHECK_EQ(social_persona_commit(rig.people, 0, &done, rig.now_ns), 0);
+	CHECK_EQ(social_persona_rotate(rig.people, 0, &done, rig.now_ns, key), 0);
+	CHECK_EQ(hear(3).cnt, 3);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_a_circle_is_made_renamed_filled_and_deleted_and_survives_crashes);
@@ -296,5 +347,6 @@ int main(void)
 	RUN(test_a_reader_sees_the_profile_of_the_highest_circle_that_it_is_in);
 	RUN(test_what_readers_are_given_does_not_say_that_there_are_circles);
 	RUN(test_an_edition_is_given_once_and_changes_with_the_reader_s_view_alone);
+	RUN(test_a_reader_is_given_personas_that_it_follows_alone);
 	return check_done();
 }
