@@ -6,7 +6,8 @@
  *	objects	   a location lives if its path record does and names it
  *	outboards  a chunk list lives if its object has a location; the ids of
  *		   its pages are marked
- *	blobs	   a blob lives if it is marked, or a manifest of a share or get
+ *	blobs	   a blob lives if it is marked, a holder keeps it, or it is a manifest of a share
+ *		   or get
  *
  * Each walk deletes in batches and waits for them, so the next sees what the
  * one before left. Files are never touched.
@@ -58,7 +59,7 @@ struct gc {
 	struct object_file file;
 	struct object_locations locations; /* scratch */
 
-	/* Pages of chunk lists that live, sorted before the walk over blobs. */
+	/* Pages of chunk lists that live, and what holders keep; sorted before the walk over blobs. */
 	uint8_t (*marks)[OBJECT_ID_LEN];
 	size_t mark_cnt;
 	size_t mark_cap;
@@ -144,10 +145,8 @@ static int mark_order(const void *a, const void *b)
 	return memcmp(a, b, OBJECT_ID_LEN);
 }
 
-static void pages_mark(struct gc *gc, const struct store_item *item)
+static bool ids_mark(struct gc *gc, const uint8_t *ids, size_t cnt)
 {
-	size_t cnt = item->value_len / OBJECT_ID_LEN;
-
 	if (gc->mark_cnt + cnt > gc->mark_cap) {
 		size_t cap = gc->mark_cap ? gc->mark_cap * 2 : 1024;
 		void *marks;
@@ -157,14 +156,37 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 		marks = realloc(gc->marks, cap * OBJECT_ID_LEN);
 		if (!marks) {
 			gc->err = -ENOMEM;
-			return;
+			return false;
 		}
 		gc->marks = marks;
 		gc->mark_cap = cap;
 	}
 	if (cnt)
-		memcpy(gc->marks + gc->mark_cnt, item->value, cnt * OBJECT_ID_LEN);
+		memcpy(gc->marks + gc->mark_cnt, ids, cnt * OBJECT_ID_LEN);
 	gc->mark_cnt += cnt;
+	return true;
+}
+
+static void pages_mark(struct gc *gc, const struct store_item *item)
+{
+	(void)ids_mark(gc, item->value, item->value_len / OBJECT_ID_LEN);
+}
+
+static bool kept_mark(void *arg, const uint8_t id[static 32])
+{
+	return ids_mark(arg, id, 1);
+}
+
+/* What holders keep without a manifest. One that cannot list it ends the sweep. */
+static void kept_blobs_mark(struct gc *gc)
+{
+	for (unsigned i = 0; i < gc->content->holder_cnt && gc->err == 0; i++) {
+		const struct blobs_retainer *holder = &gc->content->holders[i];
+
+		if (holder->blobs_each && !holder->blobs_each(holder->ctx, kept_mark, gc) &&
+		    gc->err == 0)
+			gc->err = WEFT_EBUSY;
+	}
 }
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
@@ -284,7 +306,8 @@ static void batch_swept(void *arg, int err)
 {
 	struct gc *gc = arg;
 
-	gc->err = err;
+	if (gc->err == 0)
+		gc->err = err;
 	gc_again(gc);
 }
 
@@ -295,6 +318,8 @@ static void step_finish(struct gc *gc)
 
 	if (!gc->has_more) {
 		gc->next_len = 0;
+		if (gc->phase == GC_OUTBOARDS)
+			kept_blobs_mark(gc);
 		if (gc->phase == GC_OUTBOARDS && gc->mark_cnt)
 			qsort(gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order);
 		gc->phase++;

@@ -29,6 +29,12 @@ struct blobs_retainer {
 	 */
 	bool (*manifests_each)(void *ctx, blobs_holder_fn fn, void *arg);
 	void *ctx;
+	/*
+	 * blobs_each (NULL: none) likewise calls fn with each blob that is kept without a manifest.
+	 * Such blobs are no garbage. They stand in no record, and their keeper serves them.
+	 */
+	bool (*blobs_each)(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]),
+			   void *arg);
 };
 
 /*

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "api/events/events.h"
+#include "blobs/retainer.h"
 #include "node/node_state.h"
+#include "store/store.h"
 
 static uint64_t on_wall_ms(void *ctx)
 {
@@ -21,6 +23,34 @@ static void on_happened(void *ctx, const struct social_event *event)
 
 	if (node->api)
 		api_tell_social(node->api, event);
+}
+
+/* --- what posts refer to is no garbage --- */
+
+static bool on_no_manifest(void *ctx, blobs_holder_fn fn, void *arg)
+{
+	(void)ctx, (void)fn, (void)arg;
+	return true;
+}
+
+/* While the layer is off, it cannot be said what its posts refer to, so nothing is swept. */
+static bool on_attachments(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
+{
+	struct node *node = ctx;
+	struct store_stats stats;
+
+	if (node->social)
+		return social_intake_attachments(social_intake_of(node->social), fn, arg);
+	store_stats(node->store, &stats);
+	return stats.item_cnt[STORE_POSTS] == 0;
+}
+
+static int attachments_keep(struct node *node)
+{
+	const struct blobs_retainer holder = {
+		.manifests_each = on_no_manifest, .ctx = node, .blobs_each = on_attachments};
+
+	return blobs_add_holder(node_content(node), &holder);
 }
 
 int node_open_social(struct node *node, char *what)
@@ -45,7 +75,11 @@ int node_open_social(struct node *node, char *what)
 		.now_ns = node->home->now_ns,
 	};
 
+	int err;
+
 	snprintf(what, NODE_WHAT_CAP, "posts and people");
+	if ((err = attachments_keep(node)) < 0)
+		return err;
 	return params.config.is_on ? social_open(&params, &node->social) : 0;
 }
 

@@ -134,7 +134,7 @@ static bool keeper_each(void *ctx, blobs_holder_fn fn, void *arg)
 static void test_what_a_holder_names_is_kept_and_reached(void)
 {
 	struct keeper keeper = {0};
-	const struct blobs_retainer holder = {keeper_each, &keeper};
+	const struct blobs_retainer holder = {.manifests_each = keeper_each, .ctx = &keeper};
 	struct rig_import kept, left;
 	struct blobs_rig rig;
 	struct manifest *manifest;
@@ -167,10 +167,55 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 	rig_end(&rig);
 }
 
+/* A holder of blobs without a manifest, such as attachments of posts. */
+struct blob_keeper {
+	uint8_t id[32];
+	bool fails;
+};
+
+static bool keeper_has_none(void *ctx, blobs_holder_fn fn, void *arg)
+{
+	(void)ctx, (void)fn, (void)arg;
+	return true;
+}
+
+static bool keeper_blobs(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
+{
+	struct blob_keeper *keeper = ctx;
+
+	return !keeper->fails && fn(arg, keeper->id);
+}
+
+static void test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it(void)
+{
+	struct blob_keeper keeper = {.fails = true};
+	const struct blobs_retainer holder = {
+		.manifests_each = keeper_has_none, .ctx = &keeper, .blobs_each = keeper_blobs};
+	struct rig_import kept, left;
+	struct blobs_rig rig;
+	struct sweep sweep;
+
+	CHECK(trees_make(&rig, &kept, &left));
+	CHECK_EQ(blobs_add_holder(rig.content, &holder), 0);
+	memcpy(keeper.id, left.told.manifest_id, 32);
+	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), WEFT_EBUSY);
+	CHECK_EQ(sweep.told.blob_cnt, 0);
+	keeper.fails = false;
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 0);
+	/* It is in no record, and is not served in the name of a share. */
+	CHECK(!blobs_served_index_gives_manifest(blobs_served_index(rig.content), keeper.id, NULL));
+	keeper.id[0] ^= 1;
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 1);
+	rig_end(&rig);
+}
+
 static void test_holders_have_a_limit(void)
 {
 	struct keeper keeper = {0};
-	const struct blobs_retainer holder = {keeper_each, &keeper};
+	const struct blobs_retainer holder = {.manifests_each = keeper_each, .ctx = &keeper};
 	struct blobs_rig rig;
 
 	CHECK(rig_begin(&rig));
@@ -284,6 +329,7 @@ int main(void)
 	RUN(test_what_is_shared_is_kept);
 	RUN(test_what_no_share_needs_is_planned_then_swept);
 	RUN(test_what_a_holder_names_is_kept_and_reached);
+	RUN(test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it);
 	RUN(test_holders_have_a_limit);
 	RUN(test_no_import_starts_while_it_sweeps_nor_the_reverse);
 	RUN(test_what_an_import_left_behind_is_swept);

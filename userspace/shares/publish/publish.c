@@ -174,7 +174,7 @@ static bool manifests_each(void *ctx, blobs_holder_fn fn, void *arg)
 int shares_publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
-	const struct blobs_retainer holder = {manifests_each, publisher};
+	const struct blobs_retainer holder = {.manifests_each = manifests_each, .ctx = publisher};
 	int err;
 
 	if (!publisher)

@@ -512,6 +512,32 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 	settle(intake, object->done, object->arg, profile_kept_as(err), NULL);
 }
 
+/* --- attachments --- */
+
+struct attachment_walk {
+	bool (*fn)(void *arg, const uint8_t id[static 32]);
+	void *arg;
+};
+
+static bool ids_give(void *arg, const uint8_t *post, const uint8_t *ids, size_t ids_len)
+{
+	const struct attachment_walk *walk = arg;
+
+	(void)post;
+	for (size_t at = 0; at < ids_len; at += POST_ID_LEN)
+		if (!walk->fn(walk->arg, ids + at))
+			return false;
+	return true;
+}
+
+bool social_intake_attachments(struct intake *intake,
+			       bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
+{
+	struct attachment_walk walk = {fn, arg};
+
+	return social_posts_each_attachment(intake->params.posts, ids_give, &walk);
+}
+
 /* --- life --- */
 
 int social_intake_open(const struct intake_params *params, struct intake **out_intake)

@@ -123,6 +123,14 @@ void social_intake_deletion(struct intake *intake, const struct intake_object *o
 void social_intake_profile(struct intake *intake, const struct intake_object *object,
 			   uint64_t now_ns);
 
+/*
+ * social_intake_attachments calls fn with the id of each blob that a held post refers to, until it returns
+ * false: for the sweep of blobs (blobs/retainer.h). So what a post needs stays as long as the post. One
+ * id may come several times. Returns whether all were given.
+ */
+bool social_intake_attachments(struct intake *intake,
+			       bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg);
+
 struct intake_stats {
 #define FIGURE FIGURE_FIELD
 #include "social/intake/intake_counters.def"
