@@ -105,6 +105,16 @@ static int on_profile(void *ctx, const struct intake_object *object, uint64_t no
 	return social_said_put(social->people, &put, now_ns);
 }
 
+static void on_person(void *ctx, const struct people_change *change, uint64_t now_ns)
+{
+	struct social *social = ctx;
+
+	if (change->kind == PEOPLE_FOLLOWED)
+		social_intake_followed(social->intake, change->person, now_ns);
+	if (change->kind == PEOPLE_REQUEST_GONE)
+		social_intake_unasked(social->intake, change->other, now_ns);
+}
+
 static int intake_open(struct social *social)
 {
 	const struct intake_params params = {.ground = &social->ground,
@@ -116,8 +126,12 @@ static int intake_open(struct social *social)
 						      .was_addressed = on_addressed,
 						      .profile = on_profile,
 						      .ctx = social}};
+	int err = social_intake_open(&params, &social->intake);
 
-	return social_intake_open(&params, &social->intake);
+	social->watch = (struct people_watch){.changed = on_person, .ctx = social};
+	if (err == 0)
+		social_people_watch(social->people, &social->watch);
+	return err;
 }
 
 static enum social_tier on_tier(void *ctx, const uint8_t *key)

@@ -16,6 +16,7 @@ struct social {
 	struct social_routes *routes;
 	struct post_store *posts;
 	struct intake *intake;
+	struct people_watch watch;
 	bool is_stopped;
 	struct slots *slots;
 };

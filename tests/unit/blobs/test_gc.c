@@ -202,6 +202,9 @@ static void test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it(void)
 	CHECK_EQ(sweep_run(&rig, true, &sweep), WEFT_EBUSY);
 	CHECK_EQ(sweep.told.blob_cnt, 0);
 	keeper.fails = false;
+	/* The chunk list of the share goes, and what is kept stays. */
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 1);
 	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
 	CHECK_EQ(sweep.told.blob_cnt, 0);
 	/* It is in no record, and is not served in the name of a share. */

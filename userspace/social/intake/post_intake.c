@@ -512,6 +512,50 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 	settle(intake, object->done, object->arg, profile_kept_as(err), NULL);
 }
 
+/* --- people change --- */
+
+struct reshare {
+	uint8_t ids[INTAKE_RESHARE_MAX][POST_ID_LEN];
+	unsigned cnt;
+};
+
+static bool reshare_note(void *arg, const struct post_view *view)
+{
+	struct reshare *reshare = arg;
+
+	if (view->share == POST_ADDRESSED || view->share == POST_HOSTED)
+		memcpy(reshare->ids[reshare->cnt++], view->id, POST_ID_LEN);
+	return reshare->cnt < INTAKE_RESHARE_MAX;
+}
+
+void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],
+			    uint64_t now_ns)
+{
+	struct post_store *posts = intake->params.posts;
+	struct reshare *reshare = malloc(sizeof(*reshare));
+	const struct post_walk walk = {.author = person};
+	struct post_cursor next;
+
+	if (!reshare)
+		return;
+	reshare->cnt = 0;
+	(void)!social_posts_walk(posts, &walk, reshare_note, reshare, &next);
+	/* One that finds no place stays where it is. */
+	for (unsigned i = 0; i < reshare->cnt; i++)
+		(void)!social_posts_set_share(posts, reshare->ids[i], POST_WANTED, now_ns);
+	free(reshare);
+}
+
+void social_intake_unasked(struct intake *intake, const uint8_t post[static POST_ID_LEN],
+			   uint64_t now_ns)
+{
+	struct post_view view;
+
+	if (social_posts_look(intake->params.posts, post, &view) == 0 &&
+	    view.share == POST_ADDRESSED)
+		(void)!social_posts_forget(intake->params.posts, post, now_ns);
+}
+
 /* --- attachments --- */
 
 struct attachment_walk {

@@ -124,6 +124,17 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 			   uint64_t now_ns);
 
 /*
+ * social_intake_followed: person is followed from now on. What was addressed to persons of this node, or
+ * kept for others, is wanted now, the newest INTAKE_RESHARE_MAX of it: no crowd of unknown people takes its
+ * room. social_intake_unasked: the first words of an unknown person are not wanted, and go.
+ */
+#define INTAKE_RESHARE_MAX 1000u
+void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],
+			    uint64_t now_ns);
+void social_intake_unasked(struct intake *intake, const uint8_t post[static POST_ID_LEN],
+			   uint64_t now_ns);
+
+/*
  * social_intake_attachments calls fn with the id of each blob that a held post refers to, until it returns
  * false: for the sweep of blobs (blobs/retainer.h). So what a post needs stays as long as the post. One
  * id may come several times. Returns whether all were given.

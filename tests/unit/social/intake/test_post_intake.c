@@ -427,6 +427,34 @@ static void test_a_full_share_is_said(void)
 	end();
 }
 
+static void test_words_of_a_person_that_is_followed_then_leave_the_room_of_unknown_people(void)
+{
+	struct rig_post posts[3], more;
+
+	begin();
+	for (unsigned i = 0; i < 3; i++) {
+		posts[i] = (struct rig_post){.author = STRANGER,
+					     .minute = i,
+					     .kind = VISIBILITY_RECIPIENTS,
+					     .readers = {OWN},
+					     .reader_cnt = 1};
+		CHECK_EQ(made(&posts[i], INTAKE_DEPOSIT), INTAKE_TAKEN);
+	}
+	social_intake_unasked(intake, posts[0].id, rig_now_ns);
+	CHECK_EQ(social_posts_known(rig_posts, posts[0].id), POST_ABSENT);
+	CHECK_EQ(rig_stats().addressed_cnt, 2);
+	social_intake_followed(intake, rig_key(STRANGER), rig_now_ns);
+	rig_settle();
+	CHECK_EQ(rig_stats().addressed_cnt, 0);
+	CHECK_EQ(rig_stats().wanted_cnt, 2);
+	/* What is wanted is no first word any more. */
+	social_intake_unasked(intake, posts[1].id, rig_now_ns);
+	CHECK_EQ(view_of(&posts[1]).share, POST_WANTED);
+	more = (struct rig_post){.author = STRANGER};
+	CHECK_EQ(made(&more, INTAKE_SYNC), INTAKE_UNWANTED);
+	end();
+}
+
 static void test_what_people_say_of_a_profile_is_its_verdict(void)
 {
 	static const struct {
@@ -474,6 +502,7 @@ int main(void)
 	RUN(test_an_author_s_deletion_counts_and_that_of_another_does_not);
 	RUN(test_a_friend_s_deletion_may_come_before_the_post);
 	RUN(test_a_full_share_is_said);
+	RUN(test_words_of_a_person_that_is_followed_then_leave_the_room_of_unknown_people);
 	RUN(test_what_people_say_of_a_profile_is_its_verdict);
 	RUN(test_each_verdict_has_words);
 	return check_done();
