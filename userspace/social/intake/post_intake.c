@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "social/ground/social_ground.h"
+#include "social/intake/post_intake_state.h"
 
 /* A change that waits for the disk. */
 struct intake_run {
@@ -18,12 +19,6 @@ struct intake_run {
 	bool is_addressed; /* by author, an unknown person */
 	uint8_t author[NODE_KEY_LEN];
 	uint64_t now_ns;
-};
-
-struct intake {
-	struct intake_params params;
-	struct list_node runs;
-	struct intake_stats stats;
 };
 
 const char *social_intake_text(enum intake_verdict verdict)
@@ -510,76 +505,6 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 	int err = ways->profile(ways->ctx, object, now_ns);
 
 	settle(intake, object->done, object->arg, profile_kept_as(err), NULL);
-}
-
-/* --- people change --- */
-
-struct reshare {
-	uint8_t ids[INTAKE_RESHARE_MAX][POST_ID_LEN];
-	unsigned cnt;
-};
-
-static bool reshare_note(void *arg, const struct post_view *view)
-{
-	struct reshare *reshare = arg;
-
-	if (view->share == POST_ADDRESSED || view->share == POST_HOSTED)
-		memcpy(reshare->ids[reshare->cnt++], view->id, POST_ID_LEN);
-	return reshare->cnt < INTAKE_RESHARE_MAX;
-}
-
-void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],
-			    uint64_t now_ns)
-{
-	struct post_store *posts = intake->params.posts;
-	struct reshare *reshare = malloc(sizeof(*reshare));
-	const struct post_walk walk = {.author = person};
-	struct post_cursor next;
-
-	if (!reshare)
-		return;
-	reshare->cnt = 0;
-	(void)!social_posts_walk(posts, &walk, reshare_note, reshare, &next);
-	/* One that finds no place stays where it is. */
-	for (unsigned i = 0; i < reshare->cnt; i++)
-		(void)!social_posts_set_share(posts, reshare->ids[i], POST_WANTED, now_ns);
-	free(reshare);
-}
-
-void social_intake_unasked(struct intake *intake, const uint8_t post[static POST_ID_LEN],
-			   uint64_t now_ns)
-{
-	struct post_view view;
-
-	if (social_posts_look(intake->params.posts, post, &view) == 0 &&
-	    view.share == POST_ADDRESSED)
-		(void)!social_posts_forget(intake->params.posts, post, now_ns);
-}
-
-/* --- attachments --- */
-
-struct attachment_walk {
-	bool (*fn)(void *arg, const uint8_t id[static 32]);
-	void *arg;
-};
-
-static bool ids_give(void *arg, const uint8_t *post, const uint8_t *ids, size_t ids_len)
-{
-	const struct attachment_walk *walk = arg;
-
-	(void)post;
-	for (size_t at = 0; at < ids_len; at += POST_ID_LEN)
-		if (!walk->fn(walk->arg, ids + at))
-			return false;
-	return true;
-}
-
-bool social_intake_attachments(struct intake *intake,
-			       bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
-{
-	struct attachment_walk walk = {fn, arg};
-
-	return social_posts_each_attachment(intake->params.posts, ids_give, &walk);
 }
 
 /* --- life --- */

@@ -125,10 +125,10 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 
 /*
  * social_intake_followed: person is followed from now on. What was addressed to persons of this node, or
- * kept for others, is wanted now, the newest INTAKE_RESHARE_MAX of it: no crowd of unknown people takes its
+ * kept for others, is wanted now, the newest INTAKE_MOVES_MAX of it: no crowd of unknown people takes its
  * room. social_intake_unasked: the first words of an unknown person are not wanted, and go.
  */
-#define INTAKE_RESHARE_MAX 1000u
+#define INTAKE_MOVES_MAX 1000u
 void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],
 			    uint64_t now_ns);
 void social_intake_unasked(struct intake *intake, const uint8_t post[static POST_ID_LEN],
