@@ -254,6 +254,7 @@ void social_stop(struct social *social)
 	social->is_stopped = true;
 	social_routes_stop(social->routes);
 	social_groups_stop(social->groups);
+	social_intake_stop(social->intake);
 	social_posts_stop(social->posts);
 	social_people_stop(social->people);
 }

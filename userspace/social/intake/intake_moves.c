@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of posts that came in: their author is followed now, or their words are not wanted. */
+/*
+ * What becomes of posts that came in: their author is followed now, their words are not wanted, or the
+ * key of their group has come.
+ */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container_of.h"
+#include "base/monotonic.h"
+#include "social/ground/social_ground.h"
 #include "social/intake/post_intake_state.h"
+
+#define LOOK_EVERY_NS  (10 * NS_PER_S)
+#define LOOK_ROWS_MAX  65536u /* a millisecond of them */
+#define LOOK_FOUND_MAX 256u
 
 struct words {
 	uint8_t ids[INTAKE_MOVES_MAX][POST_ID_LEN];
@@ -45,6 +55,67 @@ void social_intake_unasked(struct intake *intake, const uint8_t post[static POST
 	if (social_posts_look(intake->params.posts, post, &view) == 0 &&
 	    view.share == POST_ADDRESSED)
 		(void)!social_posts_forget(intake->params.posts, post, now_ns);
+}
+
+/* --- keys of groups --- */
+
+struct found {
+	uint8_t ids[LOOK_FOUND_MAX][POST_ID_LEN];
+	unsigned cnt;
+};
+
+/* A post of a group that no person of this node opened when it came, and that one opens now. */
+static bool opens_now(struct intake *intake, const struct post_row *row)
+{
+	const struct intake_ways *ways = &intake->params.ways;
+	const uint8_t *own = node_key_public(intake->params.ground->key);
+	struct post_audience audience;
+	bool opens = false;
+
+	return social_row_kind(row) == VISIBILITY_GROUP && !(row->flags & POST_READABLE) &&
+	       social_posts_audience(intake->params.posts, row, own, &audience) == 0 &&
+	       ways->is_in_group(ways->ctx, audience.group, audience.epoch, &opens) && opens;
+}
+
+static void rows_look(struct intake *intake, struct found *found)
+{
+	const struct post_index *index = social_posts_index(intake->params.posts);
+	struct post_place place =
+		intake->is_midway
+			? social_index_place(index, intake->looked.time_ms, intake->looked.id)
+			: social_index_end(index);
+	const struct post_row *row = NULL;
+
+	for (unsigned i = 0; i < LOOK_ROWS_MAX && found->cnt < LOOK_FOUND_MAX &&
+			     (row = social_index_prev(index, &place));
+	     i++) {
+		if (opens_now(intake, row))
+			memcpy(found->ids[found->cnt++], row->id, POST_ID_LEN);
+		intake->looked.time_ms = row->time_ms;
+		memcpy(intake->looked.id, row->id, POST_ID_LEN);
+	}
+	intake->is_midway = row != NULL;
+}
+
+static void on_look(struct timer *timer, uint64_t now_ns)
+{
+	struct intake *intake = container_of(timer, struct intake, timer);
+	const struct post_change_done none = {0};
+	struct found found = {.cnt = 0};
+
+	rows_look(intake, &found);
+	/* One that the disk is too slow for is found again. */
+	for (unsigned i = 0; i < found.cnt; i++)
+		(void)!social_posts_mark(intake->params.posts,
+					 &(struct post_marking){found.ids[i], POST_READABLE, 0},
+					 none, now_ns);
+	timer_set(intake->params.ground->timers, timer, now_ns + LOOK_EVERY_NS);
+}
+
+void social_intake_groups_watch(struct intake *intake)
+{
+	timer_init(&intake->timer, on_look);
+	timer_set(intake->params.ground->timers, &intake->timer, LOOK_EVERY_NS);
 }
 
 /* --- attachments --- */

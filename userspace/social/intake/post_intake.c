@@ -517,8 +517,15 @@ int social_intake_open(const struct intake_params *params, struct intake **out_i
 		return -ENOMEM;
 	intake->params = *params;
 	list_init(&intake->runs);
+	social_intake_groups_watch(intake);
 	*out_intake = intake;
 	return 0;
+}
+
+void social_intake_stop(struct intake *intake)
+{
+	if (intake)
+		timer_cancel(intake->params.ground->timers, &intake->timer);
 }
 
 /* The store of posts was stopped before, so none of the runs is called any more. */
@@ -528,6 +535,7 @@ void social_intake_close(struct intake *intake)
 
 	if (!intake)
 		return;
+	social_intake_stop(intake);
 	while ((run = list_first(&intake->runs, struct intake_run, node)))
 		run_free(run);
 	free(intake);

@@ -26,7 +26,8 @@ struct social_ground;
  *			replies to one, or was asked for it
  *	hosted		it came as a replica, or by an import
  *
- * A direct message is a post whose readers are all among its mentions.
+ * A direct message is a post whose readers are all among its mentions. A post of a group that came before
+ * the key of its epoch is marked as readable within a minute of the key.
  *
  * Home worker only; nothing blocks.
  */
@@ -101,7 +102,8 @@ struct intake_params {
 };
 WEFT_MUST_CHECK
 int social_intake_open(const struct intake_params *params, struct intake **out_intake);
-/* social_intake_close: no done is called any more. Takes NULL. */
+/* social_intake_stop: nothing is done by itself any more. close: no done is called. Both take NULL. */
+void social_intake_stop(struct intake *intake);
 void social_intake_close(struct intake *intake);
 
 struct intake_ask {
@@ -124,9 +126,9 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 			   uint64_t now_ns);
 
 /*
- * social_intake_followed: person is followed from now on. What was addressed to persons of this node, or
- * kept for others, is wanted now, the newest INTAKE_MOVES_MAX of it: no crowd of unknown people takes its
- * room. social_intake_unasked: the first words of an unknown person are not wanted, and go.
+ * social_intake_followed: person is followed from now on. Posts that were addressed or hosted are wanted
+ * now, the newest INTAKE_MOVES_MAX of them. So no crowd of unknown people takes their room.
+ * social_intake_unasked: the first words of an unknown person are not wanted, and go.
  */
 #define INTAKE_MOVES_MAX 1000u
 void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],

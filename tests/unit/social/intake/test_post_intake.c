@@ -13,6 +13,7 @@ static enum intake_verdict last;
 static unsigned settled_cnt, addressed_cnt;
 static uint8_t last_id[POST_ID_LEN];
 static int profile_err;
+static uint64_t opened_epoch = 1; /* of the group, the node has this key */
 
 static bool on_is_own(void *ctx, const uint8_t *key)
 {
@@ -35,7 +36,7 @@ static bool on_is_followed(void *ctx, const uint8_t *key)
 static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
 {
 	(void)ctx;
-	*out_opens = epoch == 1;
+	*out_opens = epoch == opened_epoch;
 	return group[0] == GROUP_IN;
 }
 
@@ -455,6 +456,24 @@ static void test_words_of_a_person_that_is_followed_then_leave_the_room_of_unkno
 	end();
 }
 
+static void test_a_post_of_a_group_is_readable_when_the_key_comes_behind_it(void)
+{
+	struct rig_post post = {
+		.author = STRANGER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 2};
+
+	begin();
+	opened_epoch = 1;
+	CHECK_EQ(made(&post, INTAKE_SYNC), INTAKE_TAKEN);
+	rig_pass(60 * NS_PER_S);
+	CHECK_EQ(view_of(&post).flags, 0);
+	opened_epoch = 2;
+	rig_pass(11 * NS_PER_S);
+	CHECK_EQ(view_of(&post).flags, POST_READABLE);
+	rig_settle();
+	opened_epoch = 1;
+	end();
+}
+
 static void test_what_people_say_of_a_profile_is_its_verdict(void)
 {
 	static const struct {
@@ -503,6 +522,7 @@ int main(void)
 	RUN(test_a_friend_s_deletion_may_come_before_the_post);
 	RUN(test_a_full_share_is_said);
 	RUN(test_words_of_a_person_that_is_followed_then_leave_the_room_of_unknown_people);
+	RUN(test_a_post_of_a_group_is_readable_when_the_key_comes_behind_it);
 	RUN(test_what_people_say_of_a_profile_is_its_verdict);
 	RUN(test_each_verdict_has_words);
 	return check_done();
