@@ -135,6 +135,51 @@ static bool invite_share(struct groups *groups, struct group_invite *invite, uin
 	}
 }
 
+/* --- refusals --- */
+
+static bool is_refused(const struct groups *groups, const uint8_t *group, const uint8_t *from)
+{
+	uint64_t now_ms = social_wall_ms(&groups->params.ground);
+
+	for (unsigned i = 0; i < GROUP_REFUSED_MAX; i++) {
+		const struct group_refusal *refusal = &groups->refused[i];
+
+		if (refusal->at_ms && now_ms < refusal->at_ms + GROUP_REFUSED_MS &&
+		    memcmp(refusal->group, group, sizeof(refusal->group)) == 0 &&
+		    memcmp(refusal->from, from, sizeof(refusal->from)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void refusal_note(struct groups *groups, const struct group_invite *invite,
+			 struct store_batch *batch)
+{
+	unsigned place = groups->refused_at;
+	struct group_refusal *refusal = &groups->refused[place];
+
+	groups->refused_at = (place + 1) % GROUP_REFUSED_MAX;
+	memcpy(refusal->group, invite->group, sizeof(refusal->group));
+	memcpy(refusal->from, invite->from, sizeof(refusal->from));
+	refusal->at_ms = social_wall_ms(&groups->params.ground);
+	groups_put_refusal(batch, refusal, place);
+}
+
+int groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value)
+{
+	struct group_refusal refusal = {.at_ms = cursor_be64(value)};
+
+	cursor_copy(value, refusal.group, sizeof(refusal.group));
+	cursor_copy(value, refusal.from, sizeof(refusal.from));
+	if (value->bad || place >= GROUP_REFUSED_MAX)
+		return WEFT_EDAMAGED;
+	groups->refused[place] = refusal;
+	groups->refused_at = ((unsigned)place + 1) % GROUP_REFUSED_MAX;
+	return 0;
+}
+
+/* --- what comes --- */
+
 /* An admin names itself as one. That it is the group's is what the person has to know. */
 static bool is_credible(const struct group_state *state)
 {
@@ -152,6 +197,8 @@ int groups_invite_note(struct groups *groups, const uint8_t *from, const struct 
 
 	if (!is_credible(state) || !invited(groups, state))
 		return WEFT_EABSENT;
+	if (is_refused(groups, state->group, from))
+		return 0; /* the sender does not learn of it */
 	/* Another node's invitation of the same name does not push out the one that is here. */
 	if (invite &&
 	    (memcmp(invite->from, from, NODE_KEY_LEN) != 0 || invite->epoch >= state->epoch))
@@ -285,6 +332,7 @@ int social_group_refuse(struct groups *groups, const struct group_ask *ask, uint
 		return WEFT_EABSENT;
 	batch = store_batch_new(groups->params.ground.store);
 	groups_drop_invite(batch, invite);
+	refusal_note(groups, invite, batch);
 	if ((err = groups_submit_for(groups, batch, ask)) < 0)
 		return err;
 	invite_release(groups, invite, now_ns);

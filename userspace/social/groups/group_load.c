@@ -93,6 +93,8 @@ static int item_load(struct groups *groups, const struct store_item *item)
 		return 0;
 	case GROUP_KIND_INVITE:
 		return groups_invite_load(groups, item->value, item->value_len);
+	case GROUP_KIND_REFUSED:
+		return groups_refusal_load(groups, number, &value);
 	default:
 		return 0; /* read where it is needed */
 	}

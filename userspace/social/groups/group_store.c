@@ -8,6 +8,7 @@
  *	H group when		a hide, as its moderator signed it
  *	P post 0		group 32 | when u64be | is it hidden? u8
  *	I group shard,epoch	when u64be | from 32 | message 640
+ *	R zeros place		when u64be | group 32 | from 32: an invitation that was refused
  *
  * A shard is in the upper 16 bits of the number, an epoch in the lower ones.
  */
@@ -143,6 +144,20 @@ void groups_drop_invite(struct store_batch *batch, const struct group_invite *in
 	uint8_t key[GROUP_KEY_BYTES];
 
 	store_batch_delete(batch, STORE_GROUPS, invite_key(key, invite));
+}
+
+void groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
+			unsigned place)
+{
+	static const uint8_t zeros[GROUP_ID_LEN];
+	uint8_t key[GROUP_KEY_BYTES], value[8 + GROUP_ID_LEN + NODE_KEY_LEN];
+	struct writer w = writer_of(value, sizeof(value));
+
+	writer_be64(&w, refusal->at_ms);
+	writer_bytes(&w, refusal->group, sizeof(refusal->group));
+	writer_bytes(&w, refusal->from, sizeof(refusal->from));
+	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_REFUSED, zeros, place), value,
+			writer_len(&w));
 }
 
 static void count_failed(void *arg, int err)

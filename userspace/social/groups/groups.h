@@ -46,6 +46,7 @@
  *	secrets	one for each key of each epoch: the admins of those groups
  *	hides	GROUP_HIDES_MAX of a group: its moderators; then one more is refused
  *	invitations	GROUP_INVITES_MAX: any peer, by fair shares of network, address and key
+ *	refused	GROUP_REFUSED_MAX: persons of this node; a ring, of which each place holds for 30 days
  *
  * Home worker only; nothing blocks.
  */
@@ -56,6 +57,8 @@ struct groups;
 #define GROUP_STATES_KEPT 32u
 #define GROUP_HIDES_MAX	  4096u
 #define GROUP_INVITES_MAX 64u
+#define GROUP_REFUSED_MAX 256u
+#define GROUP_REFUSED_MS  (30ull * 86400000)
 #define GROUP_NAME_CAP	  65u
 /* A state that comes later than that after another of its epoch is refused, whatever its hash. */
 #define GROUP_FORK_MS (24ull * 3600 * 1000)
@@ -131,7 +134,10 @@ int social_group_leave(struct groups *groups, const struct group_ask *ask, uint6
 WEFT_MUST_CHECK
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 			   const uint8_t post[static POST_ID_LEN], bool is_hidden, uint64_t now_ns);
-/* social_group_{accept,refuse}: an invitation. WEFT_EABSENT: there is none. */
+/*
+ * social_group_{accept,refuse}: an invitation. WEFT_EABSENT: there is none. One that is refused does not
+ * come again from the same node for 30 days.
+ */
 WEFT_MUST_CHECK
 int social_group_accept(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK

@@ -87,6 +87,11 @@ struct group_invite {
 	size_t len;
 };
 
+struct group_refusal {
+	uint8_t group[GROUP_ID_LEN], from[NODE_KEY_LEN];
+	uint64_t at_ms; /* 0: none */
+};
+
 struct group_send {
 	struct groups *groups;
 	struct mesh_request *request;
@@ -127,6 +132,8 @@ struct groups {
 	struct fair_places invite_places;
 	struct group_invite
 		*invites; /* GROUP_INVITES_MAX + 1: a newcomer has its place before another goes */
+	struct group_refusal refused[GROUP_REFUSED_MAX];
+	unsigned refused_at; /* the next place */
 	struct pool sends, asks, answers;
 	struct list_node pushes;
 	struct group_waiting waiting[GROUP_WAITING_MAX];
@@ -178,14 +185,15 @@ void group_held_free(struct group_held *held);
 
 /* --- group_store.c --- */
 
-#define GROUP_KEY_BYTES	  41u
-#define GROUP_EPOCH_BITS  48u
-#define GROUP_KIND_GROUP  'G'
-#define GROUP_KIND_STATE  'S'
-#define GROUP_KIND_SECRET 'K'
-#define GROUP_KIND_HIDE	  'H'
-#define GROUP_KIND_POST	  'P'
-#define GROUP_KIND_INVITE 'I'
+#define GROUP_KEY_BYTES	   41u
+#define GROUP_EPOCH_BITS   48u
+#define GROUP_KIND_GROUP   'G'
+#define GROUP_KIND_STATE   'S'
+#define GROUP_KIND_SECRET  'K'
+#define GROUP_KIND_HIDE	   'H'
+#define GROUP_KIND_POST	   'P'
+#define GROUP_KIND_INVITE  'I'
+#define GROUP_KIND_REFUSED 'R'
 /* group_load.c */
 WEFT_MUST_CHECK
 int groups_load(struct groups *groups);
@@ -200,6 +208,8 @@ void groups_put_secret(struct groups *groups, struct store_batch *batch,
 /* groups_forget: a group with its states and what was hidden goes; keys stay for what was written. */
 void groups_forget(struct groups *groups, struct store_batch *batch, struct group *group);
 void groups_put_invite(struct store_batch *batch, const struct group_invite *invite);
+void groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
+			unsigned place);
 void groups_drop_invite(struct store_batch *batch, const struct group_invite *invite);
 /* groups_submit takes batch in any case; an error is counted, and done then is not called. */
 int groups_submit(struct groups *groups, struct store_batch *batch,
@@ -329,6 +339,7 @@ void groups_invites_fini(struct groups *groups);
 WEFT_MUST_CHECK
 int groups_invite_note(struct groups *groups, const uint8_t *from, const struct group_span *bytes);
 int groups_invite_load(struct groups *groups, const uint8_t *value, size_t len);
+int groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value);
 void groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes, size_t len,
 		      uint64_t now_ns);
 

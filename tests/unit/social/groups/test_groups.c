@@ -67,6 +67,16 @@ static void test_a_group_that_was_not_asked_for_waits_for_the_person(void)
 	social_group_invites(rig_nodes[1].groups, invite_count, &cnt);
 	CHECK_EQ(cnt, 2);
 	CHECK_EQ(rig_act(social_group_accept, &rig_nodes[1], NULL, GROUP_VIEWER), WEFT_EABSENT);
+	/* It does not come again, also after a crash, until 30 days are over. */
+	rig_crash(&rig_nodes[1]);
+	rig_start(&rig_nodes[1]);
+	rig_meet(&rig_nodes[0], &rig_nodes[1]);
+	social_group_invites(rig_nodes[1].groups, invite_count, &cnt);
+	CHECK_EQ(cnt, 2);
+	rig_nodes[1].ahead_ms = (int64_t)GROUP_REFUSED_MS;
+	rig_meet(&rig_nodes[0], &rig_nodes[1]);
+	social_group_invites(rig_nodes[1].groups, invite_count, &cnt);
+	CHECK_EQ(cnt, 3);
 	rig_end();
 }
 
