@@ -17,6 +17,8 @@ void api_tell_social(struct api *api, const struct social_event *event)
 		[SOCIAL_PERSON_FOLLOWED] = "person.followed",
 		[SOCIAL_PERSON_SUCCESSOR] = "person.successor",
 		[SOCIAL_COPIES_LOW] = "copies.low",
+		[SOCIAL_GROUP_INVITED] = "group.invited",
+		[SOCIAL_GROUP_ROLE] = "group.role",
 	};
 	char person[ZBASE32_KEY_TEXT_CAP], post[ZBASE32_KEY_TEXT_CAP];
 
