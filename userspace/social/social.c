@@ -14,6 +14,7 @@ void social_config_defaults(struct social_config *config)
 {
 	*config = (struct social_config){.is_on = true};
 	social_posts_config_defaults(&config->posts);
+	social_replicas_config_defaults(&config->replicas);
 }
 
 size_t social_footprint(const struct social_config *config)
@@ -239,7 +240,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 	if ((err = people_open(social, params->now_ns)) < 0 ||
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
-	    (err = routes_open(social, params->now_ns)) < 0) {
+	    (err = routes_open(social, params->now_ns)) < 0 ||
+	    (err = social_copies_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
 	}
@@ -252,6 +254,7 @@ void social_stop(struct social *social)
 	if (!social || social->is_stopped)
 		return;
 	social->is_stopped = true;
+	social_copies_stop(social);
 	social_routes_stop(social->routes);
 	social_groups_stop(social->groups);
 	social_intake_stop(social->intake);
@@ -264,6 +267,7 @@ void social_close(struct social *social)
 	if (!social)
 		return;
 	social_stop(social);
+	social_copies_close(social);
 	social_routes_close(social->routes);
 	social_groups_close(social->groups);
 	social_intake_close(social->intake);

@@ -9,6 +9,7 @@
 #include "social/ground/social_ground.h"
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
+#include "social/replicas/replicas.h"
 
 /*
  * Posts among people, private by default (docs/social.md). A person's node holds what it wrote and
@@ -30,10 +31,13 @@ struct social;
 struct people;
 struct groups;
 struct social_routes;
+struct post_holders;
+struct revocations;
 
 struct social_config {
 	bool is_on;
 	struct posts_config posts;
+	struct replicas_config replicas;
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */
@@ -65,6 +69,9 @@ struct people *social_people(const struct social *social);
 struct groups *social_groups_of(const struct social *social);
 struct social_routes *social_routes_of(const struct social *social);
 struct slots *social_slots_of(const struct social *social); /* NULL: not open */
+struct post_holders *social_holders_of(const struct social *social);
+struct replicas *social_replicas_of(const struct social *social);
+struct revocations *social_revocations_of(const struct social *social);
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns);

@@ -3,6 +3,8 @@
 #define WEFT_SOCIAL_SOCIAL_STATE_H
 
 #include "social/groups/groups.h"
+#include "social/replicas/replicas.h"
+#include "social/revoke/revoke.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 
@@ -17,8 +19,17 @@ struct social {
 	struct post_store *posts;
 	struct intake *intake;
 	struct people_watch watch;
+	struct post_holders *holders;
+	struct replicas *replicas;
+	struct revocations *revocations;
 	bool is_stopped;
 	struct slots *slots;
 };
+
+/* social_copies.c: holders, replicas and revocations. stop and close take what was not opened. */
+WEFT_MUST_CHECK
+int social_copies_open(struct social *social, uint64_t now_ns);
+void social_copies_stop(struct social *social);
+void social_copies_close(struct social *social);
 
 #endif

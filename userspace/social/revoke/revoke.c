@@ -353,6 +353,15 @@ void social_revoke_stop(struct revocations *revocations)
 	timer_cancel(revocations->params.ground->timers, &revocations->timer);
 	/* Rows that are on their way name revocations. */
 	store_flush(revocations->params.ground->store);
+	for (struct list_node *node = revocations->queue.next; node != &revocations->queue;
+	     node = node->next) {
+		struct revocation *revocation = container_of(node, struct revocation, link);
+
+		revocation->outcome.err = WEFT_ECANCELLED;
+		if (revocation->done)
+			revocation->done(revocation->arg, &revocation->outcome);
+		revocation->done = NULL;
+	}
 }
 
 void social_revoke_close(struct revocations *revocations)

@@ -89,7 +89,10 @@ struct revoke_params {
 	struct revoke_ways ways;
 	uint64_t now_ns;
 };
-/* social_revoke_open reads what was not done. social_revoke_stop calls nothing any more. */
+/*
+ * social_revoke_open reads what was not done. social_revoke_stop ends callers with WEFT_ECANCELLED, and calls
+ * nothing any more: what is not done goes on at the next start.
+ */
 WEFT_MUST_CHECK
 int social_revoke_open(const struct revoke_params *params, struct revocations **out_revocations);
 void social_revoke_stop(struct revocations *revocations);

@@ -234,7 +234,7 @@ static void on_outcome(void *arg, const struct revoke_outcome *got)
 {
 	(void)arg;
 	outcome = *got;
-	outcome_cnt++;
+	outcome_cnt += got->err != WEFT_ECANCELLED;
 }
 
 static int start(unsigned person, const uint8_t *post, const char *circle, enum revoke_way way)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What knows of copies elsewhere (holders, replicas, revoke), and what these ask of people. */
+#include "social/people/circles.h"
+#include "social/people/person_follows.h"
+#include "social/people/personas.h"
+#include "social/social_state.h"
+
+static const struct node_key *on_persona(void *ctx, unsigned idx)
+{
+	const struct people *people = ((const struct social *)ctx)->people;
+
+	return idx < social_persona_cnt(people) ? social_persona(people, idx) : NULL;
+}
+
+static const struct node_key *on_own(void *ctx, const uint8_t *key)
+{
+	return social_own_key(((const struct social *)ctx)->people, key);
+}
+
+static bool on_is_in_circle(void *ctx, const uint8_t *circle, const uint8_t *person)
+{
+	return social_circle_has(((const struct social *)ctx)->people, circle, person);
+}
+
+static bool on_is_blocked(void *ctx, const uint8_t *key)
+{
+	return social_is_blocked(((const struct social *)ctx)->people, key);
+}
+
+static bool on_is_acquainted(void *ctx, const uint8_t *key)
+{
+	return social_is_acquainted(((const struct social *)ctx)->people, key);
+}
+
+static bool on_is_audience(void *ctx, const uint8_t *key)
+{
+	return social_audience_of(((const struct social *)ctx)->people, key) != 0;
+}
+
+static int replicas_open(struct social *social, uint64_t now_ns)
+{
+	const struct replicas_params params = {.config = social->config.replicas,
+					       .ground = &social->ground,
+					       .posts = social->posts,
+					       .intake = social->intake,
+					       .holders = social->holders,
+					       .ways = {.own = on_own,
+							.is_blocked = on_is_blocked,
+							.is_acquainted = on_is_acquainted,
+							.is_audience = on_is_audience,
+							.ctx = social},
+					       .now_ns = now_ns};
+
+	return social_replicas_open(&params, &social->replicas);
+}
+
+static int revoke_open(struct social *social, uint64_t now_ns)
+{
+	const struct revoke_params params = {.ground = &social->ground,
+					     .posts = social->posts,
+					     .intake = social->intake,
+					     .holders = social->holders,
+					     .ways = {.persona = on_persona,
+						      .own = on_own,
+						      .is_in_circle = on_is_in_circle,
+						      .ctx = social},
+					     .now_ns = now_ns};
+
+	return social_revoke_open(&params, &social->revocations);
+}
+
+int social_copies_open(struct social *social, uint64_t now_ns)
+{
+	int err = social_holders_open(&social->ground, &social->holders);
+
+	if (err == 0)
+		err = replicas_open(social, now_ns);
+	return err < 0 ? err : revoke_open(social, now_ns);
+}
+
+void social_copies_stop(struct social *social)
+{
+	social_revoke_stop(social->revocations);
+	social_replicas_stop(social->replicas);
+	social_holders_stop(social->holders);
+}
+
+void social_copies_close(struct social *social)
+{
+	social_revoke_close(social->revocations);
+	social_replicas_close(social->replicas);
+	social_holders_close(social->holders);
+}
+
+struct post_holders *social_holders_of(const struct social *social)
+{
+	return social->holders;
+}
+
+struct replicas *social_replicas_of(const struct social *social)
+{
+	return social->replicas;
+}
+
+struct revocations *social_revocations_of(const struct social *social)
+{
+	return social->revocations;
+}
