@@ -55,6 +55,10 @@ static const struct row rows[] = {
 #include "social/groups/social_groups_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
 #include "social/routes/social_routes_counters.def"
+#define FIGURE(kind, field, meaning) ROW(replicas, kind, field, meaning)
+#include "social/replicas/replicas_counters.def"
+#define FIGURE(kind, field, meaning) ROW(revoke, kind, field, meaning)
+#include "social/revoke/revoke_counters.def"
 #define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
 #include "social/keep/posts_counters.def"
 #define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
@@ -300,6 +304,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		social_people_stats(social_people(api->social), &out_figures->social_people);
 		social_groups_stats(social_groups_of(api->social), &out_figures->social_groups);
 		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
+		social_replicas_stats(social_replicas_of(api->social), &out_figures->replicas);
+		social_revoke_stats(social_revocations_of(api->social), &out_figures->revoke);
 	}
 	if (api->social && social_slots_of(api->social))
 		social_slots_stats(social_slots_of(api->social), &out_figures->social_slots);

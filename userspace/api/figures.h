@@ -33,6 +33,8 @@
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
 #include "social/groups/groups.h"
+#include "social/replicas/replicas.h"
+#include "social/revoke/revoke.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 #include "relay/web/web.h"
@@ -92,6 +94,8 @@ struct figures {
 	struct deposits_stats deposits;
 	struct groups_stats social_groups;
 	struct social_routes_stats social_routes;
+	struct replicas_stats replicas;
+	struct revoke_stats revoke;
 	struct posts_stats posts;
 	struct intake_stats intake;
 	struct slots_stats social_slots;
