@@ -144,6 +144,7 @@ struct api {
 	struct schema_look *schema_looks;		       /* method_schema_look.c */
 	struct group_call *group_calls;			       /* social/method_group.c */
 	struct joining *joinings;			       /* method_community.c */
+	struct post_writing *post_writings;		       /* social/post_words.c */
 	struct reserving *reservings;			       /* method_reservation.c */
 	struct saying *offer_sayings;			       /* method_offer.c */
 	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */

@@ -53,6 +53,10 @@ static const struct row rows[] = {
 #include "deposits/deposits_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_groups, kind, field, meaning)
 #include "social/groups/social_groups_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_read, kind, field, meaning)
+#include "social/read/social_read_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_write, kind, field, meaning)
+#include "social/write/social_write_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
 #include "social/routes/social_routes_counters.def"
 #define FIGURE(kind, field, meaning) ROW(replicas, kind, field, meaning)
@@ -256,6 +260,21 @@ static void sharing_read(const struct api *api, struct figures *figures)
 		communities_stats(api->communities, &figures->community);
 }
 
+static void social_figures_read(const struct social *social, struct figures *out_figures)
+{
+	social_posts_stats(social_posts_of(social), &out_figures->posts);
+	social_intake_stats(social_intake_of(social), &out_figures->intake);
+	social_people_stats(social_people(social), &out_figures->social_people);
+	social_groups_stats(social_groups_of(social), &out_figures->social_groups);
+	social_routes_stats(social_routes_of(social), &out_figures->social_routes);
+	social_read_stats(social_read_of(social), &out_figures->social_read);
+	social_write_stats(social_write_of(social), &out_figures->social_write);
+	social_replicas_stats(social_replicas_of(social), &out_figures->replicas);
+	social_revoke_stats(social_revocations_of(social), &out_figures->revoke);
+	if (social_slots_of(social))
+		social_slots_stats(social_slots_of(social), &out_figures->social_slots);
+}
+
 void api_figures_read(struct api *api, struct figures *out_figures)
 {
 	struct worker_figures home;
@@ -298,17 +317,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
 	if (api->deposits)
 		deposits_stats(api->deposits, &out_figures->deposits);
-	if (api->social) {
-		social_posts_stats(social_posts_of(api->social), &out_figures->posts);
-		social_intake_stats(social_intake_of(api->social), &out_figures->intake);
-		social_people_stats(social_people(api->social), &out_figures->social_people);
-		social_groups_stats(social_groups_of(api->social), &out_figures->social_groups);
-		social_routes_stats(social_routes_of(api->social), &out_figures->social_routes);
-		social_replicas_stats(social_replicas_of(api->social), &out_figures->replicas);
-		social_revoke_stats(social_revocations_of(api->social), &out_figures->revoke);
-	}
-	if (api->social && social_slots_of(api->social))
-		social_slots_stats(social_slots_of(api->social), &out_figures->social_slots);
+	if (api->social)
+		social_figures_read(api->social, out_figures);
 	if (api->offers) {
 		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);

@@ -35,7 +35,9 @@
 #include "social/groups/groups.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
+#include "social/read/social_read.h"
 #include "social/routes/social_routes.h"
+#include "social/write/social_write.h"
 #include "social/social.h"
 #include "relay/web/web.h"
 #include "relay/web_end/web_end.h"
@@ -93,6 +95,8 @@ struct figures {
 	struct offer_store_stats offers_store;
 	struct deposits_stats deposits;
 	struct groups_stats social_groups;
+	struct social_read_stats social_read;
+	struct social_write_stats social_write;
 	struct social_routes_stats social_routes;
 	struct replicas_stats replicas;
 	struct revoke_stats revoke;

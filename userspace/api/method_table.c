@@ -55,6 +55,7 @@ void api_forget(struct api *api)
 	api_offer_sayings_forget(api);
 	api_schema_looks_forget(api);
 	api_reservings_forget(api);
+	api_post_writings_forget(api);
 }
 
 const char *api_id(struct varlink_blocks *blocks, const uint8_t id[static 32])

@@ -9,6 +9,7 @@
 #include "crypto/node_key.h"
 #include "social/people/person_profiles.h"
 #include "social/social_state.h"
+#include "social/write/social_write.h"
 
 void social_config_defaults(struct social_config *config)
 {
@@ -241,7 +242,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
 	    (err = routes_open(social, params->now_ns)) < 0 ||
-	    (err = social_copies_open(social, params->now_ns)) < 0) {
+	    (err = social_copies_open(social, params->now_ns)) < 0 ||
+	    (err = social_writing_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
 	}
@@ -254,6 +256,7 @@ void social_stop(struct social *social)
 	if (!social || social->is_stopped)
 		return;
 	social->is_stopped = true;
+	social_write_stop(social->write);
 	social_copies_stop(social);
 	social_routes_stop(social->routes);
 	social_groups_stop(social->groups);
@@ -267,6 +270,8 @@ void social_close(struct social *social)
 	if (!social)
 		return;
 	social_stop(social);
+	social_write_free(social->write);
+	social_read_free(social->read);
 	social_copies_close(social);
 	social_routes_close(social->routes);
 	social_groups_close(social->groups);

@@ -38,6 +38,7 @@ struct social_config {
 	bool is_on;
 	struct posts_config posts;
 	struct replicas_config replicas;
+	bool gives_receipts; /* of direct messages, to people that are followed and want them */
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */
@@ -72,6 +73,10 @@ struct slots *social_slots_of(const struct social *social); /* NULL: not open */
 struct post_holders *social_holders_of(const struct social *social);
 struct replicas *social_replicas_of(const struct social *social);
 struct revocations *social_revocations_of(const struct social *social);
+struct social_read;
+struct social_write;
+struct social_read *social_read_of(const struct social *social);
+struct social_write *social_write_of(const struct social *social);
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns);

@@ -5,6 +5,7 @@
 #include "social/groups/groups.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
+#include "social/people/people.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 
@@ -22,6 +23,8 @@ struct social {
 	struct post_holders *holders;
 	struct replicas *replicas;
 	struct revocations *revocations;
+	struct social_read *read;
+	struct social_write *write;
 	bool is_stopped;
 	struct slots *slots;
 };
@@ -31,5 +34,8 @@ WEFT_MUST_CHECK
 int social_copies_open(struct social *social, uint64_t now_ns);
 void social_copies_stop(struct social *social);
 void social_copies_close(struct social *social);
+/* social_writing.c: read/ and write/, behind all that they borrow. */
+WEFT_MUST_CHECK
+int social_writing_open(struct social *social, uint64_t now_ns);
 
 #endif

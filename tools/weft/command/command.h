@@ -136,7 +136,8 @@ struct command {
 };
 
 extern const struct command commands_of_content[], commands_of_services[], commands_of_offers[],
-	commands_of_people[], commands_of_persons[], commands_of_groups[], commands_of_node[];
+	commands_of_posts[], commands_of_people[], commands_of_persons[], commands_of_groups[],
+	commands_of_node[];
 /* command_next: all of them in turn; the first after NULL, NULL after the last. */
 const struct command *command_next(const struct command *before);
 /* command_lookup: NULL when there is none of that name. */
@@ -165,33 +166,38 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
 	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
 	print_limits_show, print_memory_show, print_node_status, print_offer_list,
-	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_reservations,
-	print_route, print_schema, print_seed_list, print_seed_set, print_service_emitted,
-	print_service_found, print_service_forgotten, print_service_reset, print_service_top,
-	print_share_diff, print_share_exported, print_share_items, print_share_new,
-	print_share_rotated, print_share_show, print_sub_show, print_why, print_xdp_mode,
-	print_xdp_plan, print_xdp_status;
+	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_dm,
+	print_dm_list, print_dm_sent, print_post, print_post_edited, print_post_published,
+	print_post_written, print_thread, print_reservations, print_route, print_schema,
+	print_seed_list, print_seed_set, print_service_emitted, print_service_found,
+	print_service_forgotten, print_service_reset, print_service_top, print_share_diff,
+	print_share_exported, print_share_items, print_share_new, print_share_rotated,
+	print_share_show, print_sub_show, print_why, print_xdp_mode, print_xdp_plan,
+	print_xdp_status;
 /* command_why.c: why a session is relayed; NULL: it is not. */
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */
 command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
-	fill_endorse_make, fill_get_set, fill_offer_publish, fill_offer_update, fill_peer_connect,
-	fill_peer_set, fill_policy_test, fill_relay_connect, fill_relay_grant_use,
-	fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set, fill_seed_switch,
-	fill_service_allow, fill_service_emit, fill_service_find, fill_share_final, fill_share_set,
-	fill_sub_add, fill_sub_set, fill_sub_sync, fill_xdp_attach;
+	fill_endorse_make, fill_dm_send, fill_feed_new, fill_post_draft, fill_post_edit,
+	fill_post_mark, fill_post_write, fill_get_set, fill_offer_publish, fill_offer_update,
+	fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
+	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set,
+	fill_seed_switch, fill_service_allow, fill_service_emit, fill_service_find,
+	fill_share_final, fill_share_set, fill_sub_add, fill_sub_set, fill_sub_sync,
+	fill_xdp_attach;
 command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
 /* and commands that are more than one call. */
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,
 	run_bootstrap_sign, run_check, run_community_bind, run_completion, run_conns,
-	run_dht_lookup, run_dht_survey, run_drops, run_event_watch, run_forward, run_get,
-	run_get_resume, run_get_watch, run_help, run_offer_find, run_peer_ping, run_pipe,
-	run_relay_grant_lend, run_relay_grant_list, run_relay_grant_new, run_relay_grant_revoke,
-	run_relay_grant_show, run_relay_receipt_verify, run_relay_operator_new,
-	run_relay_operator_show, run_route_publish, run_search, run_service_call,
-	run_service_publish, run_service_show, run_service_stream, run_service_subscribe,
-	run_share_add, run_share_link, run_share_list, run_share_publish, run_share_update,
-	run_share_watch, run_store_check, run_store_salvage, run_top, run_version, run_post_revoke,
+	run_dht_lookup, run_dht_survey, run_drops, run_event_watch, run_feed, run_post_search,
+	run_forward, run_get, run_get_resume, run_get_watch, run_help, run_offer_find,
+	run_peer_ping, run_pipe, run_relay_grant_lend, run_relay_grant_list, run_relay_grant_new,
+	run_relay_grant_revoke, run_relay_grant_show, run_relay_receipt_verify,
+	run_relay_operator_new, run_relay_operator_show, run_route_publish, run_search,
+	run_service_call, run_service_publish, run_service_show, run_service_stream,
+	run_service_subscribe, run_share_add, run_share_link, run_share_list, run_share_publish,
+	run_share_update, run_share_watch, run_store_check, run_store_salvage, run_top, run_version,
+	run_post_revoke,
 	run_schema_export, run_schema_test;
 
 #endif

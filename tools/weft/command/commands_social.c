@@ -41,6 +41,6 @@ const struct command commands_of_people[] = {
 { "quota", "show", "", "show the bytes of posts, by share, and the room for others", NULL,
 	"weft quota show", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SOCIAL_QUOTA, .parts = { SHOW_FIELDS(show_social_quota, quota, social_quota_show) } } },
-{ .table = commands_of_persons },
+{ .table = commands_of_posts },
 };
 /* clang-format on */

@@ -66,7 +66,7 @@ static const struct node_key *group_key(void *ctx, const struct visibility_group
 {
 	const struct read_group_ways *groups = &((struct social_read *)ctx)->params.groups;
 
-	return groups->key ? groups->key(groups->ctx, group->group, group->epoch) : NULL;
+	return groups->key ? groups->key(groups->ctx, group) : NULL;
 }
 
 static int visibility_parse(const struct post_copy *copy, struct visibility **out_visibility)

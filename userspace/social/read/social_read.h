@@ -23,6 +23,7 @@ struct social_ground;
  *	feed_page.c	pages of a feed, the newest first		feed_filter.c	what fits
  *	post_thread.c	a post, what it replies to and its replies
  *	direct_list.c	direct messages by their parties		custom_feeds.c	feeds with a name
+ *	person_names.c	people by their names
  *
  * A table is filled by what this node reads alone: READ_KEYS content keys, of which the longest
  * unused one of a place gives way. It saves the agreement of keys, 0.1 ms a post.
@@ -33,8 +34,8 @@ struct social_read;
 
 /* The secret keys of groups. NULL: this node is in none. */
 struct read_group_ways {
-	/* the key of an epoch, borrowed; NULL: this node has it not */
-	const struct node_key *(*key)(void *ctx, const uint8_t *group, uint64_t epoch);
+	/* what opens a wrap for of, until the next call; NULL: this node has it not */
+	const struct node_key *(*key)(void *ctx, const struct visibility_group *of);
 	void *ctx;
 };
 /* All borrowed until social_read_free. */
@@ -85,6 +86,17 @@ int social_read_latest(struct social_read *read, const uint8_t id[static POST_ID
  */
 WEFT_MUST_CHECK
 int social_read_visibility(const struct opened_post *opened, struct visibility **out_visibility);
+
+/*
+ * social_read_name: the person with that key, or called so here, or calling itself so, with or without an @.
+ * 0, WEFT_EABSENT or WEFT_EEXISTS (several are called so).
+ */
+WEFT_MUST_CHECK
+int social_read_name(struct social_read *read, const char *name, size_t len,
+		     uint8_t out_key[static NODE_KEY_LEN]);
+
+/* social_read_called: as the person at this node calls the person of key; "": not at all. Borrowed. */
+const char *social_read_called(struct social_read *read, const uint8_t key[static NODE_KEY_LEN]);
 
 /* --- feeds --- */
 
