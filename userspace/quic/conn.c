@@ -105,6 +105,8 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 		return NULL;
 	conn->transport.ops = &quic_transport_ops;
 	conn->engine = engine;
+	conn->events = engine->events;
+	conn->ctx = engine->ctx;
 	conn->mem = engine->mem;
 	conn->mem.user_data = conn;
 	conn->ref.get_conn = conn_of_ref;

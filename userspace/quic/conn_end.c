@@ -230,7 +230,7 @@ static void conn_tell(struct quic_conn *conn, const struct transport_close *clos
 	while ((stream = list_first(&conn->streams, struct quic_stream, all_link)))
 		quic_stream_close(stream, close->code);
 	if (conn->is_dialler || conn->is_announced)
-		engine->events->conn_closed(engine->ctx, &conn->transport, close, engine->now_ns);
+		conn->events->conn_closed(conn->ctx, &conn->transport, close, engine->now_ns);
 	conn->end = NULL;
 }
 

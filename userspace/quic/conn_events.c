@@ -20,6 +20,13 @@ void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
 	quic_share_release(conn);
 }
 
+static bool is_guest(const struct quic_conn *conn)
+{
+	const struct quic_engine *engine = conn->engine;
+
+	return engine->guest.events && !conn->is_dialler && tls_has(conn->ssl, engine->guest.alpn);
+}
+
 /*
  * Runs when TLS has checked the peer's Finished, so that the key is proved
  * before it is compared. A dialler that fails here has sent nothing of its
@@ -35,7 +42,7 @@ static int check_peer(struct quic_conn *conn)
 		 * (RFC 9001 8.2).
 		 */
 		alert = TLS_ALERT_MISSING_EXTENSION;
-	} else if (!tls_has_alpn(conn->ssl)) {
+	} else if (!tls_has_alpn(conn->ssl) && !is_guest(conn)) {
 		alert = TLS_ALERT_NO_APPLICATION_PROTOCOL;
 	} else {
 		conn->has_actual_key = tls_peer_key(conn->ssl, conn->actual_key);
@@ -168,9 +175,8 @@ static int on_new_token(ngtcp2_conn *ngtcp2, const uint8_t *token, size_t len, v
 	struct quic_engine *engine = conn->engine;
 
 	(void)ngtcp2;
-	if (conn->is_announced && engine->events->conn_token)
-		engine->events->conn_token(engine->ctx, &conn->transport, token, len,
-					   engine->now_ns);
+	if (conn->is_announced && conn->events->conn_token)
+		conn->events->conn_token(conn->ctx, &conn->transport, token, len, engine->now_ns);
 	return 0;
 }
 
@@ -205,9 +211,13 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	conn->is_resumed = SSL_session_reused(conn->ssl);
 	engine->stats.resumed_cnt += conn->is_resumed;
 	engine->stats.completed_cnt++;
+	if (is_guest(conn)) {
+		conn->events = engine->guest.events;
+		conn->ctx = engine->guest.ctx;
+	}
 	conn->is_announced = true;
 	quic_path_tell(engine, ngtcp2_conn_get_path(ngtcp2));
-	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
+	if (conn->events->conn_ready(conn->ctx, &conn->transport, engine->now_ns) < 0)
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
 	else if (!conn->is_dialler && !conn->is_close_wanted)
 		conn_give_token(conn, ngtcp2_conn_get_path(ngtcp2));
@@ -316,7 +326,7 @@ static void conn_greet_path(struct quic_conn *conn, const struct addr *from)
 
 static void conn_moved(struct quic_conn *conn)
 {
-	const struct transport_events *events = conn->engine->events;
+	const struct transport_events *events = conn->events;
 	const ngtcp2_path *current = ngtcp2_conn_get_path(conn->ngtcp2);
 	struct addr from = conn->remote, local = conn->local;
 
@@ -336,7 +346,7 @@ static void conn_moved(struct quic_conn *conn)
 		conn_greet_path(conn, &from);
 	conn->moved_ns = conn->engine->now_ns;
 	if (conn->is_announced && events->conn_moved)
-		events->conn_moved(conn->engine->ctx, &conn->transport, conn->engine->now_ns);
+		events->conn_moved(conn->ctx, &conn->transport, conn->engine->now_ns);
 }
 
 static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,

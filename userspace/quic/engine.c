@@ -341,6 +341,81 @@ uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 	return next_ns < engine->shares.next_ns ? next_ns : engine->shares.next_ns;
 }
 
+/* --- a further protocol --- */
+
+static int silent_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	(void)ctx, (void)conn, (void)now_ns;
+	return WEFT_EREFUSED;
+}
+
+static void silent_closed(void *ctx, struct transport_conn *conn,
+			  const struct transport_close *close, uint64_t now_ns)
+{
+	(void)ctx, (void)conn, (void)close, (void)now_ns;
+}
+
+static void silent_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	(void)ctx, (void)conn, (void)now_ns;
+}
+
+static int silent_opened(void *ctx, struct transport_conn *conn, struct transport_stream *stream,
+			 uint64_t now_ns)
+{
+	(void)ctx, (void)conn, (void)stream, (void)now_ns;
+	return WEFT_EREFUSED;
+}
+
+static void silent_data(void *ctx, struct transport_stream *stream,
+			const struct transport_piece *piece, uint64_t now_ns)
+{
+	(void)ctx, (void)stream, (void)piece, (void)now_ns;
+}
+
+static void silent_code(void *ctx, struct transport_stream *stream, uint64_t code, uint64_t now_ns)
+{
+	(void)ctx, (void)stream, (void)code, (void)now_ns;
+}
+
+static void silent_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)
+{
+	(void)ctx, (void)stream, (void)now_ns;
+}
+
+/* Of connections whose speaker is gone. */
+static const struct transport_events silent_events = {
+	.conn_ready = silent_ready,
+	.conn_closed = silent_closed,
+	.conn_streams_available = silent_streams_available,
+	.stream_opened = silent_opened,
+	.stream_data = silent_data,
+	.stream_reset = silent_code,
+	.stream_writable = silent_writable,
+	.stream_closed = silent_code,
+};
+
+int quic_engine_serve(struct quic_engine *engine, const struct quic_guest *guest)
+{
+	const struct transport_events *former = engine->guest.events;
+	struct quic_conn *conn = NULL;
+	int err;
+
+	if (guest->events && engine->guest.alpn)
+		return WEFT_EEXISTS;
+	if (guest->events && (err = tls_offer(&engine->tls, guest->alpn)) < 0)
+		return err;
+	while (former && (conn = pool_next(&engine->conns, conn))) {
+		if (conn->events != former)
+			continue;
+		conn->events = &silent_events;
+		engine->transport.ops->close(&conn->transport, QUIC_CLOSE_REFUSED,
+					     "no such protocol");
+	}
+	engine->guest = *guest;
+	return 0;
+}
+
 void quic_engine_drain(struct quic_engine *engine)
 {
 	engine->is_draining = true;

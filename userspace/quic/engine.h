@@ -146,6 +146,8 @@ enum quic_conn_state {
 struct quic_conn {
 	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct quic_engine *engine;
+	const struct transport_events *events; /* of its protocol's speaker, with its ctx */
+	void *ctx;
 	enum quic_conn_state state;
 	ngtcp2_conn *ngtcp2; /* NULL in LINGER, as is ssl */
 	ngtcp2_mem mem;	     /* the engine's functions, for this connection */
@@ -251,6 +253,7 @@ struct quic_engine {
 	struct quic_config config;
 	const struct transport_events *events;
 	void *ctx;
+	struct quic_guest guest;
 	struct random *random;
 	struct dgram_sink *sink;
 	quic_path_fn on_path;						/* may be NULL */

@@ -136,6 +136,18 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 /* quic_engine_free drops connections without a word; close them first to be polite. */
 void quic_engine_free(struct quic_engine *engine);
 
+/*
+ * quic_engine_serve: accepted connections of a further protocol, by its ALPN (static), raise the events of
+ * another speaker. One protocol, once; events NULL: its connections end, and raise none any more.
+ * 0, WEFT_EEXISTS or WEFT_EFULL.
+ */
+struct quic_guest {
+	const char *alpn;
+	const struct transport_events *events;
+	void *ctx;
+};
+WEFT_MUST_CHECK
+int quic_engine_serve(struct quic_engine *engine, const struct quic_guest *guest);
 /* quic_engine_transport: the engine as what mesh/ speaks over. */
 struct transport *quic_engine_transport(struct quic_engine *engine);
 /* quic_engine_set_sink: sending moved to another backend. */

@@ -123,7 +123,7 @@ void quic_stream_close(struct quic_stream *stream, uint64_t code)
 	 */
 	quic_stream_credit(stream, stream->unread_len);
 	stream->is_gone = true;
-	engine->events->stream_closed(engine->ctx, &stream->transport, code, engine->now_ns);
+	conn->events->stream_closed(conn->ctx, &stream->transport, code, engine->now_ns);
 	quic_stream_release(stream);
 }
 
@@ -238,7 +238,7 @@ void quic_stream_writable(struct quic_stream *stream)
 	stream->is_send_refused = false;
 	quic_memory_forget(stream);
 	if (!conn->is_close_wanted)
-		engine->events->stream_writable(engine->ctx, &stream->transport, engine->now_ns);
+		conn->events->stream_writable(conn->ctx, &stream->transport, engine->now_ns);
 }
 
 int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint64_t len, void *user,
@@ -271,8 +271,8 @@ int quic_stream_on_open(ngtcp2_conn *ngtcp2, int64_t id, void *user)
 
 	if (conn->is_announced && !conn->is_close_wanted)
 		stream = quic_stream_new(conn, id);
-	if (stream && engine->events->stream_opened(engine->ctx, &conn->transport,
-						    &stream->transport, engine->now_ns) < 0) {
+	if (stream && conn->events->stream_opened(conn->ctx, &conn->transport, &stream->transport,
+						  engine->now_ns) < 0) {
 		quic_stream_release(stream);
 		stream = NULL;
 	}
@@ -301,8 +301,8 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 		quic_probe_await(conn);
 	fair_conns_progress(&conn->engine->shares, &conn->share, len, conn->engine->now_ns);
 	quic_heartbeat_used(conn);
-	conn->engine->events->stream_data(
-		conn->engine->ctx, &stream->transport,
+	conn->events->stream_data(
+		conn->ctx, &stream->transport,
 		&(struct transport_piece){data, len, flags & NGTCP2_STREAM_DATA_FLAG_FIN},
 		conn->engine->now_ns);
 	return 0;
@@ -318,8 +318,8 @@ int quic_stream_on_reset(ngtcp2_conn *ngtcp2, int64_t id, uint64_t final_size, u
 	(void)id;
 	(void)final_size;
 	if (stream && !conn->is_close_wanted)
-		conn->engine->events->stream_reset(conn->engine->ctx, &stream->transport, code,
-						   conn->engine->now_ns);
+		conn->events->stream_reset(conn->ctx, &stream->transport, code,
+					   conn->engine->now_ns);
 	return 0;
 }
 
@@ -346,8 +346,7 @@ int quic_stream_on_credit(ngtcp2_conn *ngtcp2, uint64_t max_streams, void *user)
 	if (!conn->is_open_refused || conn->is_close_wanted)
 		return 0;
 	conn->is_open_refused = false;
-	conn->engine->events->conn_streams_available(conn->engine->ctx, &conn->transport,
-						     conn->engine->now_ns);
+	conn->events->conn_streams_available(conn->ctx, &conn->transport, conn->engine->now_ns);
 	return 0;
 }
 

@@ -29,20 +29,18 @@ struct tls_session {
 
 #define ALPN_HTTP "http/1.1"
 
-static const uint8_t alpn_wire[] = "\x06" TLS_ALPN "\x08" ALPN_HTTP;
-#define ALPN_WIRE_LEN (sizeof("\x06" TLS_ALPN) - 1)
-/* Where HTTP is spoken as well; the first of both is preferred. */
-#define ALPN_WIRE_HTTP_LEN (sizeof(alpn_wire) - 1)
+static const uint8_t alpn_wire[] = "\x06" TLS_ALPN;
+#define ALPN_WIRE_LEN (sizeof(alpn_wire) - 1)
+#define ALPN_LEN_MAX  16u
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		       const unsigned char *offered, unsigned offered_len, void *arg)
 {
-	const bool *offers_http = arg;
+	const struct tls *tls = arg;
 	unsigned char *chosen;
 
 	(void)ssl;
-	if (SSL_select_next_proto(&chosen, out_len, alpn_wire,
-				  *offers_http ? ALPN_WIRE_HTTP_LEN : ALPN_WIRE_LEN, offered,
+	if (SSL_select_next_proto(&chosen, out_len, tls->alpns, tls->alpns_len, offered,
 				  offered_len) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -159,7 +157,9 @@ static bool contexts_init(struct tls *tls, EVP_PKEY *key, uint32_t session_cap)
 	X509_free(cert);
 	if (!tls->server || !tls->client || !tickets_init(tls->server, session_cap))
 		return false;
-	SSL_CTX_set_alpn_select_cb(tls->server, select_alpn, &tls->offers_http);
+	memcpy(tls->alpns, alpn_wire, ALPN_WIRE_LEN);
+	tls->alpns_len = ALPN_WIRE_LEN;
+	SSL_CTX_set_alpn_select_cb(tls->server, select_alpn, tls);
 	SSL_CTX_set_session_cache_mode(tls->client,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	return SSL_CTX_set_alpn_protos(tls->client, alpn_wire, ALPN_WIRE_LEN) == 0;
@@ -271,18 +271,36 @@ bool tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN])
 	return cert && raw_key_of(X509_get0_pubkey(cert), out_key);
 }
 
-bool tls_has_alpn(SSL *ssl)
+bool tls_has(SSL *ssl, const char *alpn)
 {
 	const unsigned char *name;
 	unsigned len;
 
 	SSL_get0_alpn_selected(ssl, &name, &len);
-	return len == ALPN_WIRE_LEN - 1 && memcmp(name, TLS_ALPN, len) == 0;
+	return len == strlen(alpn) && memcmp(name, alpn, len) == 0;
+}
+
+bool tls_has_alpn(SSL *ssl)
+{
+	return tls_has(ssl, TLS_ALPN);
+}
+
+int tls_offer(struct tls *tls, const char *alpn)
+{
+	size_t len = strlen(alpn);
+
+	if (len > ALPN_LEN_MAX || tls->alpns_len + 1 + len > sizeof(tls->alpns))
+		return WEFT_EFULL;
+	tls->alpns[tls->alpns_len++] = (uint8_t)len;
+	memcpy(tls->alpns + tls->alpns_len, alpn, len);
+	tls->alpns_len += (unsigned)len;
+	return 0;
 }
 
 void tls_offer_http(struct tls *tls)
 {
-	tls->offers_http = true;
+	/* Of two protocols at most, which fit. */
+	(void)!tls_offer(tls, ALPN_HTTP);
 }
 
 bool tls_has_http(SSL *ssl)

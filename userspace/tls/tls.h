@@ -32,7 +32,8 @@ struct tls {
 	struct pool sessions;
 	struct map session_by_key;
 	struct tls_session *newest, *oldest;
-	bool offers_http;
+	uint8_t alpns[48]; /* what clients may choose, the preferred one first, as on the wire */
+	unsigned alpns_len;
 };
 
 /* TLS alert numbers (RFC 8446 6) that become QUIC codes 0x100 + alert. */
@@ -68,9 +69,13 @@ bool tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN]);
 /* tls_has_alpn: both sides agreed on TLS_ALPN. */
 bool tls_has_alpn(SSL *ssl);
 /*
- * tls_offer_http: from now on a client that does not offer TLS_ALPN may have HTTP/1.1, by ALPN or
- * without. tls_has_http: it has.
+ * tls_offer: from now on a client without TLS_ALPN may have the protocol of that name, of at most 16
+ * letters; 0 or WEFT_EFULL. tls_has: it has that one.
  */
+WEFT_MUST_CHECK
+int tls_offer(struct tls *tls, const char *alpn);
+bool tls_has(SSL *ssl, const char *alpn);
+/* tls_offer_http: the same of HTTP/1.1, by ALPN or without. tls_has_http: it has. */
 void tls_offer_http(struct tls *tls);
 bool tls_has_http(SSL *ssl);
 /*
