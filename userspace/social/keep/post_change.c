@@ -156,6 +156,7 @@ static void row_renew(struct post_store *posts, const struct post_entry *entry,
 	weft_assert(row != NULL);
 	social_posts_audience_release(posts, row->audience);
 	row->audience = social_posts_audience_number(posts, record);
+	row->number = (uint16_t)record->view.visibility_number;
 	row->flags = (uint16_t)(social_posts_row_flags(&record->view) |
 				(entry->is_superseded ? POST_SUPERSEDED : 0));
 }

@@ -89,7 +89,8 @@ void social_posts_enter(struct post_store *posts, struct post_entry *entry,
 	struct post_row row = {.time_ms = entry->time_ms,
 			       .author = entry->author,
 			       .audience = social_posts_audience_number(posts, record),
-			       .flags = social_posts_row_flags(&record->view)};
+			       .flags = social_posts_row_flags(&record->view),
+			       .number = (uint16_t)record->view.visibility_number};
 	bool is_put;
 
 	memcpy(row.id, entry->id, POST_ID_LEN);

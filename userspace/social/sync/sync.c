@@ -63,6 +63,7 @@ static int lay_out(struct sync *sync)
 	if ((err = social_sync_peers_init(sync, secret)) < 0 ||
 	    (err = social_sync_pull_init(sync, secret)) < 0 ||
 	    (err = social_sync_answer_init(sync, secret)) < 0 ||
+	    (err = social_sync_literal_init(sync, secret)) < 0 ||
 	    (err = social_sync_news_init(sync)) < 0)
 		return err;
 	arena_fit(&sync->arena);
@@ -104,6 +105,7 @@ void social_sync_stop(struct sync *sync)
 		return;
 	social_sync_news_stop(sync);
 	social_sync_pull_stop(sync);
+	social_sync_literal_stop(sync);
 }
 
 void social_sync_close(struct sync *sync)

@@ -10,8 +10,7 @@
 #include "base/fair/fair_path.h"
 #include "base/figure.h"
 #include "social/ground/social_ground.h"
-#include "social/keep/post_index.h"
-#include "social/object/visibility.h"
+#include "social/intake/post_intake.h"
 #include "social/sync/sync_message.h"
 
 struct node_key;
@@ -30,6 +29,7 @@ struct node_key;
  *	sync_news.c	what is new goes to sessions at once: 601 as a request, 604 to 606
  *	sync_peers.c	what peers say of themselves, for their session alone: follows, proofs
  *	sync_audience.c	which posts a peer may have (post_filter.h)
+ *	sync_literal.c	the literal interface, distsoc/sync/4; sync_json.c its messages
  *
  * A post that a peer may not have is for it as if it were not there. No answer differs by it, in its
  * bytes or in the time that it takes.
@@ -63,13 +63,11 @@ struct sync_copy {
 	void *owner;
 };
 
-/* What came from a peer; borrowed for the call. */
+/* What came from a peer; borrowed for the call. done is called once, also inside it; NULL: not wanted. */
 struct sync_take {
 	struct sync_bytes post, claim, visibility; /* or one object, in post */
 	const uint8_t *from;			   /* the key of the session */
-	const struct fair_path *path;		   /* that pays */
-	/* called once if the call returned 0, also inside it: 0, it is durable, or was there */
-	void (*done)(void *arg, int err, uint64_t now_ns);
+	intake_done_fn done;
 	void *arg;
 };
 
@@ -117,8 +115,9 @@ struct sync_parts {
 	bool (*is_blocked)(void *ctx, const uint8_t *key);
 	/* The keys followed, ascending, at most cap of them. */
 	unsigned (*follows)(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], unsigned cap);
-	/* key has said in its HELLO that it follows person. */
-	void (*followed)(void *ctx, const uint8_t *key, const uint8_t *person);
+	/* key has said in its HELLO that it follows these, ascending. */
+	void (*followed)(void *ctx, const uint8_t *key, const uint8_t (*follows)[NODE_KEY_LEN],
+			 unsigned cnt, uint64_t now_ns);
 	/* The profiles of this node that reader may see, written into buf. */
 	unsigned (*profiles)(void *ctx, const uint8_t *reader, struct writer *buf,
 			     struct sync_bytes out[static SYNC_PROFILES_MAX]);
@@ -129,11 +128,10 @@ struct sync_parts {
 	/* For a peer that is chosen. */
 	unsigned (*group_keys)(void *ctx, struct sync_group_key out[static SYNC_PROOFS_MAX]);
 
-	/* 0: done is called, else it is not. */
-	int (*take_post)(void *ctx, const struct sync_take *take, uint64_t now_ns);
-	int (*take_visibility)(void *ctx, const struct sync_take *take, uint64_t now_ns);
-	int (*take_deletion)(void *ctx, const struct sync_take *take, uint64_t now_ns);
-	int (*take_profile)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	void (*take_post)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	void (*take_visibility)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	void (*take_deletion)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	void (*take_profile)(void *ctx, const struct sync_take *take, uint64_t now_ns);
 	void *ctx;
 };
 
@@ -189,9 +187,19 @@ void social_sync_deleted(struct sync *sync, const struct post_row *row,
 void social_sync_profile_changed(struct sync *sync, uint64_t now_ns);
 void social_sync_follows_changed(struct sync *sync, uint64_t now_ns);
 
+/*
+ * The same posts for programs that are no node, as JSON on connections of their own: events of a
+ * transport whose ctx is the sync. After social_sync_stop none may be raised any more. SYNC_LITERAL_MAX
+ * connections are held, in fair shares.
+ */
+#define SYNC_LITERAL_ALPN "distsoc/sync/4"
+#define SYNC_LITERAL_MAX  16u
+struct transport_events;
+extern const struct transport_events social_sync_literal_events;
+
 struct sync_stats {
 #define FIGURE FIGURE_FIELD
-#include "social/sync/sync_counters.def"
+#include "social/sync/social_sync_counters.def"
 };
 void social_sync_stats(const struct sync *sync, struct sync_stats *out_stats);
 /* social_sync_view: units in use by class. */

@@ -188,19 +188,13 @@ static void on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	nothing_answer(sync, call);
 }
 
-static void taken(void *arg, int err, uint64_t now_ns)
-{
-	(void)arg, (void)err, (void)now_ns;
-}
-
-typedef int (*take_fn)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+typedef void (*take_fn)(void *ctx, const struct sync_take *take, uint64_t now_ns);
 /* The answer says that the message came, and nothing of what becomes of it. */
 static void object_hear(struct sync *sync, const struct mesh_call *call, take_fn take_it,
 			uint64_t now_ns)
 {
 	const struct sync_parts *parts = &sync->params.parts;
-	struct sync_take take = {.from = call->peer_key, .done = taken};
-	struct fair_path path;
+	struct sync_take take = {.from = call->peer_key};
 
 	if (!social_sync_admit(sync, call, now_ns))
 		return;
@@ -208,10 +202,8 @@ static void object_hear(struct sync *sync, const struct mesh_call *call, take_fn
 		social_sync_refuse_malformed(sync, call, "no object of the sync");
 		return;
 	}
-	sync_ops(sync)->asker_path(call->incoming, &path);
-	take.path = &path;
 	if (!parts->is_blocked(parts->ctx, call->peer_key))
-		(void)take_it(parts->ctx, &take, now_ns);
+		take_it(parts->ctx, &take, now_ns);
 	nothing_answer(sync, call);
 }
 

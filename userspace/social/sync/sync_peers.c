@@ -36,17 +36,20 @@ static unsigned units_of(size_t follow_cnt)
 	return (unsigned)((follow_cnt + SYNC_UNIT_FOLLOWS - 1) / SYNC_UNIT_FOLLOWS);
 }
 
-static void follows_wipe(struct sync_peer *peer, uint64_t now_ns)
+void social_sync_follows_forget(struct sync_peer *peer)
 {
-	struct sync *sync = peer->sync;
-
 	if (peer->follows)
 		explicit_bzero(peer->follows, peer->follow_cnt * NODE_KEY_LEN);
 	free(peer->follows);
 	peer->follows = NULL;
-	for (unsigned i = 1; i < sizeof(peer->units) / sizeof(peer->units[0]); i++)
-		fair_release(&sync->unit_slots, &peer->units[i].slot, now_ns);
 	peer->follow_cnt = 0;
+}
+
+static void follows_wipe(struct sync_peer *peer, uint64_t now_ns)
+{
+	social_sync_follows_forget(peer);
+	for (unsigned i = 1; i < sizeof(peer->units) / sizeof(peer->units[0]); i++)
+		fair_release(&peer->sync->unit_slots, &peer->units[i].slot, now_ns);
 }
 
 static void said_wipe(struct sync_peer *peer, uint64_t now_ns)
@@ -168,16 +171,6 @@ static bool units_take(struct sync_peer *peer, size_t follow_cnt, uint64_t now_n
 	return true;
 }
 
-static void followed_note(struct sync_peer *peer)
-{
-	const struct sync_parts *parts = &peer->sync->params.parts;
-	const struct node_key *persona;
-
-	for (unsigned i = 0; (persona = parts->persona(parts->ctx, i)); i++)
-		if (social_sync_peer_follows(peer, node_key_public(persona)))
-			parts->followed(parts->ctx, peer->keys[0], node_key_public(persona));
-}
-
 bool social_sync_follows_take(struct sync_peer *peer, const uint8_t *follows, size_t len, bool more,
 			      uint64_t now_ns)
 {
@@ -202,12 +195,18 @@ bool social_sync_follows_take(struct sync_peer *peer, const uint8_t *follows, si
 		memcpy(all[peer->follow_cnt], follows, len);
 		qsort(all, cnt, NODE_KEY_LEN, key_compare);
 	}
-	if (peer->follows)
-		explicit_bzero(peer->follows, peer->follow_cnt * NODE_KEY_LEN);
-	free(peer->follows);
+	social_sync_follows_forget(peer);
 	peer->follows = all;
 	peer->follow_cnt = (unsigned)cnt;
-	followed_note(peer);
+	peer->sync->params.parts.followed(peer->sync->params.parts.ctx, peer->keys[0],
+					  (const uint8_t(*)[NODE_KEY_LEN])peer->follows,
+					  peer->follow_cnt, now_ns);
+	/* A follower that was not known as one is asked, too. */
+	if (peer->due_ns == TIMER_NEVER && !peer->pull &&
+	    peer->sync->params.parts.is_related(peer->sync->params.parts.ctx, peer->keys[0])) {
+		peer->due_ns = now_ns;
+		social_sync_due(peer->sync, now_ns);
+	}
 	return true;
 }
 

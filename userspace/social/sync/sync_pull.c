@@ -4,7 +4,6 @@
  * pages. The next page is asked for when the one before is durable. Nothing is asked of a peer
  * without a session: the mesh would look for its key then.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/monotonic.h"
@@ -25,7 +24,7 @@ void social_sync_pull_release(struct sync_pull *pull)
 	pool_release(&pull->sync->pulls, pull);
 }
 
-static void waiters_tell(struct sync_pull *pull, uint64_t now_ns)
+void social_sync_waiters_tell(struct sync_pull *pull, uint64_t now_ns)
 {
 	struct sync *sync = pull->sync;
 	struct sync_waiter *waiter;
@@ -80,7 +79,7 @@ static void pull_finish(struct sync_pull *pull, int err, uint64_t now_ns)
 	pull->peer->pull = NULL;
 	peer_plan(pull->peer, err == 0, now_ns);
 	pull->peer = NULL;
-	waiters_tell(pull, now_ns);
+	social_sync_waiters_tell(pull, now_ns);
 	if (pull->open_cnt == 0)
 		social_sync_pull_release(pull);
 	social_sync_due(sync, now_ns);
@@ -276,15 +275,9 @@ static int fetch_send(struct sync_pull *pull, uint64_t now_ns)
 
 /* --- answers --- */
 
-static void object_done(void *arg, int err, uint64_t now_ns)
-{
-	(void)arg, (void)err, (void)now_ns;
-}
-
 static struct sync_take object_take(const struct sync_peer *peer, const struct sync_bytes *object)
 {
-	return (struct sync_take){
-		.post = *object, .from = peer->keys[0], .path = &peer->path, .done = object_done};
+	return (struct sync_take){.post = *object, .from = peer->keys[0]};
 }
 
 static int on_greeting(struct sync_pull *pull, const struct sync_answer *answer, uint64_t now_ns)
@@ -295,7 +288,7 @@ static int on_greeting(struct sync_pull *pull, const struct sync_answer *answer,
 	for (unsigned i = 0; i < answer->profile_cnt; i++) {
 		const struct sync_take take = object_take(peer, &answer->profiles[i]);
 
-		(void)parts->take_profile(parts->ctx, &take, now_ns);
+		parts->take_profile(parts->ctx, &take, now_ns);
 	}
 	if (answer->follows &&
 	    !social_sync_follows_take(peer, answer->follows, answer->follows_len, false, now_ns))
@@ -325,7 +318,7 @@ static int on_look(struct sync_pull *pull, const struct sync_answer *answer, uin
 	for (unsigned i = 0; i < answer->deletion_cnt; i++) {
 		const struct sync_take take = object_take(pull->peer, &answer->deletions[i]);
 
-		(void)parts->take_deletion(parts->ctx, &take, now_ns);
+		parts->take_deletion(parts->ctx, &take, now_ns);
 	}
 	if (!pull->is_listing)
 		return on_ranges(pull, answer);
@@ -336,22 +329,33 @@ static int on_look(struct sync_pull *pull, const struct sync_answer *answer, uin
 	return 0;
 }
 
-static void take_done(void *arg, int err, uint64_t now_ns)
+/* What has no room now, or cannot be kept now, may be at the next pull. */
+static bool is_final(enum intake_verdict verdict)
+{
+	return verdict != INTAKE_TAKEN && verdict != INTAKE_KNOWN && verdict != INTAKE_FULL &&
+	       verdict != INTAKE_BUSY && verdict != INTAKE_FAILED;
+}
+
+static void take_done(void *arg, enum intake_verdict verdict, const uint8_t *id)
 {
 	struct sync_pull *pull = arg;
 	struct sync *sync = pull->sync;
+	bool is_new = verdict == INTAKE_TAKEN;
 
 	if (sync->is_stopped)
 		return;
-	sync->stats.taken_cnt += err == 0;
-	sync->stats.refused_cnt += err < 0;
-	pull->outcome.new_cnt += err == 0;
+	sync->stats.taken_cnt += is_new;
+	sync->stats.refused_cnt += !is_new && verdict != INTAKE_KNOWN;
+	pull->outcome.new_cnt += is_new;
+	/* While a page is taken it is known which one it is, also where its bytes are no post. */
+	if (is_final(verdict))
+		social_sync_refuse_id(sync, pull->is_in_page ? pull->taking : id, sync->now_ns);
 	if (--pull->open_cnt || pull->is_in_page)
 		return;
 	if (pull->is_over)
 		social_sync_pull_release(pull);
 	else
-		social_sync_pull_go_on(pull, now_ns);
+		social_sync_pull_go_on(pull, sync->now_ns);
 }
 
 static void post_take(struct sync_pull *pull, const struct sync_post *post, bool has_post,
@@ -362,34 +366,30 @@ static void post_take(struct sync_pull *pull, const struct sync_post *post, bool
 				 .claim = post->claim,
 				 .visibility = post->visibility,
 				 .from = pull->peer->keys[0],
-				 .path = &pull->peer->path,
 				 .done = take_done,
 				 .arg = pull};
-	int err;
 
 	pull->open_cnt++;
+	pull->taking = post->id;
 	if (has_post) {
 		take.post = post->visibility;
-		err = parts->take_visibility(parts->ctx, &take, now_ns);
+		parts->take_visibility(parts->ctx, &take, now_ns);
 	} else {
-		err = parts->take_post(parts->ctx, &take, now_ns);
+		parts->take_post(parts->ctx, &take, now_ns);
 	}
-	if (err == 0)
-		return;
-	pull->open_cnt--;
-	pull->sync->stats.refused_cnt++;
-	/* What has no room now may have it at the next pull. */
-	if (err != WEFT_EBUSY && err != -ENOMEM)
-		social_sync_refuse_id(pull->sync, post->id, now_ns);
 }
 
 /* Those asked for that are not there, up to the one at end. */
 static void useless_note(struct sync_pull *pull, unsigned from, unsigned end, uint64_t now_ns)
 {
 	for (; from < end; from++) {
+		const struct sync_wanted *wanted = &pull->wanted[pull->wanted_at + from];
+
 		pull->useless_cnt++;
 		pull->sync->stats.useless_cnt++;
-		social_sync_refuse_id(pull->sync, pull->wanted[pull->wanted_at + from].id, now_ns);
+		/* A visibility is not given for a moment while it is on its way to the disk. */
+		if (!wanted->has_post)
+			social_sync_refuse_id(pull->sync, wanted->id, now_ns);
 	}
 }
 

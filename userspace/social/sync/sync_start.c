@@ -174,5 +174,7 @@ void social_sync_pull_stop(struct sync *sync)
 		if (pull->request)
 			sync_ops(sync)->cancel(pull->request);
 		pull->request = NULL;
+		pull->outcome.err = WEFT_ECLOSED;
+		social_sync_waiters_tell(pull, sync->now_ns);
 	}
 }

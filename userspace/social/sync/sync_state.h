@@ -100,11 +100,12 @@ struct sync_pull {
 	size_t next_len;
 	struct sync_wanted *wanted; /* SYNC_WANTED_MAX */
 	unsigned wanted_cnt, wanted_at;
-	unsigned asked_cnt; /* of the page under way */
-	unsigned open_cnt;  /* takes that are not durable yet */
-	bool is_in_page;    /* its posts are being taken */
-	bool is_over;	    /* but for those takes */
-	bool has_looked;    /* there is nothing left to find */
+	unsigned asked_cnt;    /* of the page under way */
+	unsigned open_cnt;     /* takes that are not durable yet */
+	bool is_in_page;       /* its posts are being taken, */
+	const uint8_t *taking; /* this one */
+	bool is_over;	       /* but for those takes */
+	bool has_looked;       /* there is nothing left to find */
 	bool is_listing;
 	bool has_author;
 	uint8_t author[NODE_KEY_LEN];
@@ -144,8 +145,8 @@ struct sync {
 	bool is_stopped;
 	uint64_t now_ns;
 	uint64_t sweep_ns;
-	struct fair unit_slots, lent_slots;
-	struct pool peers, pulls, waiters, lents, pushes;
+	struct fair unit_slots, lent_slots, literal_slots;
+	struct pool peers, pulls, waiters, lents, pushes, literals;
 	struct map peer_by_key;
 	struct request_quota per_key, per_network;
 	struct sync_refused refused[SYNC_REFUSED_MAX];
@@ -192,6 +193,8 @@ void social_sync_peer_drop(struct sync *sync, struct sync_peer *peer, uint64_t n
 bool social_sync_follows_take(struct sync_peer *peer, const uint8_t *follows, size_t len, bool more,
 			      uint64_t now_ns);
 void social_sync_proofs_take(struct sync_peer *peer, const struct sync_hello *hello);
+/* social_sync_follows_forget overwrites them; its units stay. */
+void social_sync_follows_forget(struct sync_peer *peer);
 bool social_sync_peer_follows(const struct sync_peer *peer, const uint8_t *author);
 void social_sync_peers_sweep(struct sync *sync, uint64_t now_ns);
 
@@ -207,6 +210,7 @@ void social_sync_refuse_malformed(struct sync *sync, const struct mesh_call *cal
 void social_sync_pull_go_on(struct sync_pull *pull, uint64_t now_ns);
 void social_sync_pull_cancel(struct sync_pull *pull, int err, uint64_t now_ns);
 void social_sync_pull_release(struct sync_pull *pull);
+void social_sync_waiters_tell(struct sync_pull *pull, uint64_t now_ns);
 
 /* sync_start.c */
 int social_sync_pull_init(struct sync *sync, const uint64_t secret[2]);
@@ -225,6 +229,10 @@ void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t now_ns
 /* sync_news.c */
 int social_sync_news_init(struct sync *sync);
 void social_sync_news_stop(struct sync *sync);
+
+/* sync_literal.c */
+int social_sync_literal_init(struct sync *sync, const uint64_t secret[2]);
+void social_sync_literal_stop(struct sync *sync);
 
 /* sync.c: the timer is set to what comes first. */
 void social_sync_due(struct sync *sync, uint64_t now_ns);

@@ -112,12 +112,16 @@ static inline unsigned rig_follows(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], uns
 	return cnt;
 }
 
-static inline void rig_followed(void *ctx, const uint8_t *key, const uint8_t *person)
+static inline void rig_followed(void *ctx, const uint8_t *key,
+				const uint8_t (*follows)[NODE_KEY_LEN], unsigned cnt,
+				uint64_t now_ns)
 {
 	struct rig_node *node = ctx;
 
-	(void)person;
-	node->heard_follows |= WHO(rig_person(key));
+	(void)now_ns;
+	for (unsigned i = 0; i < cnt; i++)
+		if (rig_person(follows[i]) == node->number)
+			node->heard_follows |= WHO(rig_person(key));
 }
 
 /* One byte tells whose it is, another whether the reader is one of the person's own. */
@@ -161,52 +165,67 @@ static inline unsigned rig_group_keys(void *ctx, struct sync_group_key out[stati
 	return 1;
 }
 
-static inline int rig_take_post(void *ctx, const struct sync_take *take, uint64_t now_ns)
+static inline void rig_answer_take(const struct sync_take *take, enum intake_verdict verdict,
+				   const uint8_t *id)
+{
+	static const uint8_t none[POST_ID_LEN];
+
+	if (take->done)
+		take->done(take->arg, verdict, id ? id : none);
+}
+
+static inline void rig_take_post(void *ctx, const struct sync_take *take, uint64_t now_ns)
 {
 	struct rig_node *node = ctx;
 	static struct visibility said;
 	struct post post;
 	struct rig_post kept;
 
+	(void)now_ns;
 	if (social_post_parse(take->post.bytes, take->post.len, &post) < 0 ||
-	    social_visibility_read(take->visibility.bytes, take->visibility.len, &said) < 0)
-		return WEFT_EMALFORMED;
-	if (node->refuses)
-		return WEFT_EREFUSED;
+	    social_visibility_read(take->visibility.bytes, take->visibility.len, &said) < 0) {
+		rig_answer_take(take, INTAKE_MALFORMED, NULL);
+		return;
+	}
 	kept = (struct rig_post){.author = rig_person(post.author),
 				 .time_ms = post.time_ms,
-				 .number = (uint16_t)said.number,
-				 .post = rig_kept(take->post.bytes, take->post.len),
-				 .visibility =
-					 rig_kept(take->visibility.bytes, take->visibility.len)};
+				 .number = (uint16_t)said.number};
 	social_post_id(take->post.bytes, take->post.len, kept.id);
-	if (!rig_holds(node, kept.id)) {
-		rig_put(node, &kept);
-		node->taken_cnt++;
+	if (node->refuses || rig_holds(node, kept.id)) {
+		rig_answer_take(take, node->refuses ? INTAKE_UNWANTED : INTAKE_KNOWN, kept.id);
+		return;
 	}
-	take->done(take->arg, 0, now_ns);
-	return 0;
+	kept.post = rig_kept(take->post.bytes, take->post.len);
+	kept.visibility = rig_kept(take->visibility.bytes, take->visibility.len);
+	rig_put(node, &kept);
+	node->taken_cnt++;
+	rig_answer_take(take, INTAKE_TAKEN, kept.id);
 }
 
-static inline int rig_take_visibility(void *ctx, const struct sync_take *take, uint64_t now_ns)
+static inline void rig_take_visibility(void *ctx, const struct sync_take *take, uint64_t now_ns)
 {
 	struct rig_node *node = ctx;
 	static struct visibility said;
 	struct rig_post *post;
 	struct post_row *row;
 
-	if (social_visibility_read(take->post.bytes, take->post.len, &said) < 0)
-		return WEFT_EMALFORMED;
+	(void)now_ns;
+	if (social_visibility_read(take->post.bytes, take->post.len, &said) < 0) {
+		rig_answer_take(take, INTAKE_MALFORMED, NULL);
+		return;
+	}
 	post = rig_find(node, said.post);
 	row = rig_row(node, said.post);
-	if (!row || said.number <= post->number)
-		return WEFT_EREFUSED;
+	if (!row || said.number <= post->number) {
+		rig_answer_take(take, INTAKE_OLD, said.post);
+		return;
+	}
 	post->number = row->number = (uint16_t)said.number;
+	free((void *)(uintptr_t)post->visibility.bytes);
 	post->visibility = rig_kept(take->post.bytes, take->post.len);
 	row->audience = rig_audience(&post->visibility);
 	node->taken_cnt++;
-	take->done(take->arg, 0, now_ns);
-	return 0;
+	rig_answer_take(take, INTAKE_TAKEN, post->id);
 }
 
 static inline void rig_delete(struct rig_node *node, const uint8_t *id)
@@ -219,24 +238,20 @@ static inline void rig_delete(struct rig_node *node, const uint8_t *id)
 	(void)social_index_remove(&node->index, post->time_ms, id);
 }
 
-static inline int rig_take_deletion(void *ctx, const struct sync_take *take, uint64_t now_ns)
+static inline void rig_take_deletion(void *ctx, const struct sync_take *take, uint64_t now_ns)
 {
 	struct rig_node *node = ctx;
 
 	(void)now_ns;
 	node->deletion_cnt++;
-	if (take->post.len != POST_ID_LEN)
-		return WEFT_EMALFORMED;
-	rig_delete(node, take->post.bytes);
-	take->done(take->arg, 0, now_ns);
-	return 0;
+	if (take->post.len == POST_ID_LEN)
+		rig_delete(node, take->post.bytes);
 }
 
-static inline int rig_take_profile(void *ctx, const struct sync_take *take, uint64_t now_ns)
+static inline void rig_take_profile(void *ctx, const struct sync_take *take, uint64_t now_ns)
 {
+	(void)take, (void)now_ns;
 	((struct rig_node *)ctx)->profile_cnt++;
-	take->done(take->arg, 0, now_ns);
-	return 0;
 }
 
 /* --- nodes --- */

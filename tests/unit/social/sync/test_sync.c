@@ -142,6 +142,7 @@ static void test_newer_readers_of_a_post_arrive_and_older_ones_do_not(void)
 	post = rig_find(a, made.id);
 	row = rig_row(a, made.id);
 	post->number = row->number = 2;
+	free((void *)(uintptr_t)post->visibility.bytes);
 	post->visibility = rig_visibility(post, VISIBILITY_RECIPIENTS, WHO(BOB) | WHO(CAROL));
 	row->audience = rig_audience(&post->visibility);
 	rig_pass(310 * NS_PER_S);
@@ -168,6 +169,7 @@ static void test_a_reader_that_was_taken_off_hears_no_more_of_a_post(void)
 	post = rig_find(a, made.id);
 	row = rig_row(a, made.id);
 	post->number = row->number = 2;
+	free((void *)(uintptr_t)post->visibility.bytes);
 	post->visibility = rig_visibility(post, VISIBILITY_RECIPIENTS, WHO(CAROL));
 	row->audience = rig_audience(&post->visibility);
 	rig_pass(310 * NS_PER_S);

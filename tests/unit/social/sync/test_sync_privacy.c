@@ -18,7 +18,7 @@ static void begin(void)
 	c = rig_add();
 }
 
-/* --- what is said to a peer --- */
+/* --- what a peer hears of the others --- */
 
 static bool said_follows(const struct rig_node *node, unsigned to)
 {
