@@ -63,6 +63,8 @@ static const struct row rows[] = {
 #include "social/replicas/replicas_counters.def"
 #define FIGURE(kind, field, meaning) ROW(revoke, kind, field, meaning)
 #include "social/revoke/revoke_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_sync, kind, field, meaning)
+#include "social/sync/social_sync_counters.def"
 #define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
 #include "social/keep/posts_counters.def"
 #define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
@@ -269,6 +271,7 @@ static void social_figures_read(const struct social *social, struct figures *out
 	social_routes_stats(social_routes_of(social), &out_figures->social_routes);
 	social_read_stats(social_read_of(social), &out_figures->social_read);
 	social_write_stats(social_write_of(social), &out_figures->social_write);
+	social_sync_stats(social_sync_of(social), &out_figures->social_sync);
 	social_replicas_stats(social_replicas_of(social), &out_figures->replicas);
 	social_revoke_stats(social_revocations_of(social), &out_figures->revoke);
 	if (social_slots_of(social))

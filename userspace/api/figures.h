@@ -38,6 +38,7 @@
 #include "social/read/social_read.h"
 #include "social/routes/social_routes.h"
 #include "social/write/social_write.h"
+#include "social/sync/sync.h"
 #include "social/social.h"
 #include "relay/web/web.h"
 #include "relay/web_end/web_end.h"
@@ -100,6 +101,7 @@ struct figures {
 	struct social_routes_stats social_routes;
 	struct replicas_stats replicas;
 	struct revoke_stats revoke;
+	struct sync_stats social_sync;
 	struct posts_stats posts;
 	struct intake_stats intake;
 	struct slots_stats social_slots;

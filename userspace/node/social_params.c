@@ -5,6 +5,8 @@
 #include "api/events/events.h"
 #include "blobs/retainer.h"
 #include "node/node_state.h"
+#include "quic/quic.h"
+#include "social/sync/sync.h"
 #include "store/store.h"
 
 static uint64_t on_wall_ms(void *ctx)
@@ -53,6 +55,22 @@ static int attachments_keep(struct node *node)
 	return blobs_add_holder(node_content(node), &holder);
 }
 
+/* Programs that are no node speak to the first worker. */
+static int literal_open(struct node *node)
+{
+	const struct quic_guest guest = {SYNC_LITERAL_ALPN, &social_sync_literal_events,
+					 social_sync_of(node->social)};
+
+	return quic_engine_serve(node->home->quic, &guest);
+}
+
+static void literal_close(struct node *node)
+{
+	const struct quic_guest none = {.alpn = SYNC_LITERAL_ALPN};
+
+	(void)!quic_engine_serve(node->home->quic, &none);
+}
+
 int node_open_social(struct node *node, char *what)
 {
 	const struct social_params params = {
@@ -74,13 +92,13 @@ int node_open_social(struct node *node, char *what)
 			},
 		.now_ns = node->home->now_ns,
 	};
-
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "posts and people");
-	if ((err = attachments_keep(node)) < 0)
+	if ((err = attachments_keep(node)) < 0 || !params.config.is_on)
 		return err;
-	return params.config.is_on ? social_open(&params, &node->social) : 0;
+	err = social_open(&params, &node->social);
+	return err < 0 ? err : literal_open(node);
 }
 
 bool node_is_unsought(void *ctx, const uint8_t *key)
@@ -93,6 +111,8 @@ bool node_is_unsought(void *ctx, const uint8_t *key)
 void node_stop_social(struct node *node)
 {
 	node->api->social = NULL;
+	if (node->social)
+		literal_close(node);
 	social_stop(node->social);
 }
 

@@ -16,6 +16,7 @@ void social_config_defaults(struct social_config *config)
 	*config = (struct social_config){.is_on = true};
 	social_posts_config_defaults(&config->posts);
 	social_replicas_config_defaults(&config->replicas);
+	social_sync_config_defaults(&config->sync);
 }
 
 size_t social_footprint(const struct social_config *config)
@@ -63,7 +64,7 @@ static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool
 }
 
 /* Where what came of key comes from. Of nodes without a session the place is one for all. */
-static struct people_source source_of(const struct social *social, const uint8_t *key,
+struct people_source social_source_of(const struct social *social, const uint8_t *key,
 				      struct addr *addr)
 {
 	const struct social_ground *ground = &social->ground;
@@ -88,7 +89,7 @@ static void on_addressed(void *ctx, const uint8_t *author, const uint8_t *post, 
 	const struct request_note note = {.person = author,
 					  .to = node_key_public(social->ground.key),
 					  .post = post,
-					  .source = source_of(social, author, &addr)};
+					  .source = social_source_of(social, author, &addr)};
 	struct post_view view;
 
 	if (social_posts_look(social->posts, post, &view) == 0 &&
@@ -102,7 +103,7 @@ static int on_profile(void *ctx, const struct intake_object *object, uint64_t no
 	struct addr addr;
 	const struct profile_put put = {.bytes = object->bytes,
 					.len = object->len,
-					.source = source_of(social, object->from, &addr)};
+					.source = social_source_of(social, object->from, &addr)};
 
 	return social_said_put(social->people, &put, now_ns);
 }
@@ -242,6 +243,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
 	    (err = routes_open(social, params->now_ns)) < 0 ||
+	    (err = social_sync_ways_open(social, params->now_ns)) < 0 ||
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
 	    (err = social_writing_open(social, params->now_ns)) < 0) {
 		social_close(social);
@@ -258,6 +260,7 @@ void social_stop(struct social *social)
 	social->is_stopped = true;
 	social_write_stop(social->write);
 	social_copies_stop(social);
+	social_sync_ways_stop(social);
 	social_routes_stop(social->routes);
 	social_groups_stop(social->groups);
 	social_intake_stop(social->intake);
@@ -273,6 +276,7 @@ void social_close(struct social *social)
 	social_write_free(social->write);
 	social_read_free(social->read);
 	social_copies_close(social);
+	social_sync_close(social->sync);
 	social_routes_close(social->routes);
 	social_groups_close(social->groups);
 	social_intake_close(social->intake);
@@ -311,6 +315,11 @@ struct social_routes *social_routes_of(const struct social *social)
 	return social->routes;
 }
 
+struct sync *social_sync_of(const struct social *social)
+{
+	return social->sync;
+}
+
 struct slots *social_slots_of(const struct social *social)
 {
 	return social->slots;
@@ -323,4 +332,5 @@ void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_
 		return;
 	social_routes_session_up(social->routes, key, now_ns);
 	social_groups_session_up(social->groups, key, now_ns);
+	social_sync_session_up(social->sync, key, now_ns);
 }

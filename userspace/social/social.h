@@ -10,6 +10,7 @@
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
 #include "social/replicas/replicas.h"
+#include "social/sync/sync.h"
 
 /*
  * Posts among people, private by default (docs/social.md). A person's node holds what it wrote and
@@ -39,6 +40,7 @@ struct social_config {
 	struct posts_config posts;
 	struct replicas_config replicas;
 	bool gives_receipts; /* of direct messages, to people that are followed and want them */
+	struct sync_config sync;
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */
@@ -69,6 +71,7 @@ struct intake *social_intake_of(const struct social *social);
 struct people *social_people(const struct social *social);
 struct groups *social_groups_of(const struct social *social);
 struct social_routes *social_routes_of(const struct social *social);
+struct sync *social_sync_of(const struct social *social);
 struct slots *social_slots_of(const struct social *social); /* NULL: not open */
 struct post_holders *social_holders_of(const struct social *social);
 struct replicas *social_replicas_of(const struct social *social);

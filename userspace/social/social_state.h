@@ -8,6 +8,7 @@
 #include "social/people/people.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
+#include "social/sync/sync.h"
 
 /* Private to this folder: the parts, each NULL until it is open. */
 struct social {
@@ -27,6 +28,9 @@ struct social {
 	struct social_write *write;
 	bool is_stopped;
 	struct slots *slots;
+	struct sync *sync;
+	struct post_watch post_watch; /* sync_ways.c */
+	struct people_watch people_watch;
 };
 
 /* social_copies.c: holders, replicas and revocations. stop and close take what was not opened. */
@@ -37,5 +41,12 @@ void social_copies_close(struct social *social);
 /* social_writing.c: read/ and write/, behind all that they borrow. */
 WEFT_MUST_CHECK
 int social_writing_open(struct social *social, uint64_t now_ns);
+/* Where what came of key comes from; addr is for the answer to point to. */
+struct people_source social_source_of(const struct social *social, const uint8_t *key,
+				      struct addr *addr);
+/* sync_ways.c: sync/ with what it needs of the parts below it. */
+WEFT_MUST_CHECK
+int social_sync_ways_open(struct social *social, uint64_t now_ns);
+void social_sync_ways_stop(struct social *social);
 
 #endif

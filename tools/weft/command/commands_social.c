@@ -41,6 +41,13 @@ const struct command commands_of_people[] = {
 { "quota", "show", "", "show the bytes of posts, by share, and the room for others", NULL,
 	"weft quota show", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SOCIAL_QUOTA, .parts = { SHOW_FIELDS(show_social_quota, quota, social_quota_show) } } },
+{ "social", "sync", "NODE", "ask a person's node now for what is new",
+	"It is done by itself each social.sync_every, and when a post is written. A session with the node is\n"
+	"needed. With --author it is any node, which hears nothing of this node's follows.",
+	"weft social sync tkrq8zmwb8a3m9k15csu3q17qmfgqnp9dskbrg9uq1rydpyxp7qy", NULL, 1, 1,
+	{ { "author", "PERSON", "public posts of this person alone" } },
+	.call = { API_SYNC_PERSON, .takes = { TAKE(sync_person, node_id) },
+	  .parts = { SHOW_FIELDS(sync_person, sync, person_sync_show) } } },
 { .table = commands_of_posts },
 };
 /* clang-format on */

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sync/ has of the parts below it: posts, people, and the intake that judges what comes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/node_key.h"
+#include "social/people/person_profiles.h"
+#include "social/social_state.h"
+
+/* --- posts --- */
+
+static const uint8_t *way_author(void *ctx, const struct post_row *row)
+{
+	return social_posts_author(((struct social *)ctx)->posts, row);
+}
+
+static int way_readers(void *ctx, const struct post_row *row,
+		       const uint8_t key[static NODE_KEY_LEN], struct sync_readers *out)
+{
+	struct post_audience audience;
+	int err = social_posts_audience(((struct social *)ctx)->posts, row, key, &audience);
+
+	if (err < 0)
+		return err;
+	*out = (struct sync_readers){
+		.kind = audience.kind, .is_reader = audience.is_reader, .epoch = audience.epoch};
+	memcpy(out->group, audience.group, sizeof(out->group));
+	return 0;
+}
+
+static bool way_row(void *ctx, const uint8_t id[static POST_ID_LEN], struct post_row *out_row)
+{
+	struct post_store *posts = ((struct social *)ctx)->posts;
+	const struct post_index *index = social_posts_index(posts);
+	const struct post_row *row;
+	struct post_place place;
+	struct post_view view;
+
+	if (social_posts_look(posts, id, &view) < 0)
+		return false;
+	place = social_index_place(index, view.time_ms, id);
+	row = social_index_next(index, &place);
+	if (!row || memcmp(row->id, id, POST_ID_LEN) != 0)
+		return false;
+	*out_row = *row;
+	return true;
+}
+
+static bool way_read(void *ctx, const uint8_t id[static POST_ID_LEN], struct sync_copy *out)
+{
+	struct post_copy *copy;
+	const struct post_parts *parts;
+
+	if (social_posts_read(((struct social *)ctx)->posts, id, &copy) < 0)
+		return false;
+	parts = &copy->parts;
+	*out = (struct sync_copy){.post = {parts->post, parts->post_len},
+				  .claim = {parts->claim, parts->claim_len},
+				  .visibility = {parts->visibility, parts->visibility_len},
+				  .owner = copy};
+	return true;
+}
+
+static void way_release(void *ctx, struct sync_copy *copy)
+{
+	(void)ctx;
+	social_post_copy_free(copy->owner);
+}
+
+static size_t way_deletion(void *ctx, const uint8_t id[static POST_ID_LEN],
+			   uint8_t out[static SYNC_DELETION_LEN_MAX])
+{
+	struct post_store *posts = ((struct social *)ctx)->posts;
+	struct writer w = writer_of(out, SYNC_DELETION_LEN_MAX);
+
+	if (social_posts_known(posts, id) != POST_GONE || social_posts_deletion(posts, id, &w) < 0)
+		return 0;
+	return w.bad ? 0 : writer_len(&w);
+}
+
+/* --- people --- */
+
+/* Own anchors, as the profiles of the personas say. */
+static bool is_own_anchor(struct social *social, const uint8_t *key)
+{
+	for (unsigned i = 0; i < social_persona_cnt(social->people); i++) {
+		const struct person *self = social_person(
+			social->people, node_key_public(social_persona(social->people, i)));
+
+		for (unsigned j = 0; self && j < self->anchor_cnt; j++)
+			if (memcmp(self->anchors[j], key, NODE_KEY_LEN) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool way_is_chosen(void *ctx, const uint8_t *key)
+{
+	struct social *social = ctx;
+
+	return social_follow_of(social->people, SOCIAL_EACH_PERSONA, key) != FOLLOW_NONE ||
+	       is_own_anchor(social, key);
+}
+
+static bool way_is_related(void *ctx, const uint8_t *key)
+{
+	struct social *social = ctx;
+	struct social_route route;
+
+	if (way_is_chosen(ctx, key) || social_audience_of(social->people, key))
+		return true;
+	return social_route_look(social->routes, key, &route) && route.tier == SOCIAL_TIER_ANCHOR;
+}
+
+static bool way_is_blocked(void *ctx, const uint8_t *key)
+{
+	return social_is_blocked(((struct social *)ctx)->people, key);
+}
+
+struct follows {
+	uint8_t (*keys)[NODE_KEY_LEN];
+	unsigned cnt, cap;
+};
+
+static bool follow_add(void *arg, const struct follow_view *view)
+{
+	struct follows *follows = arg;
+
+	if (!view->is_frozen && follows->cnt < follows->cap)
+		memcpy(follows->keys[follows->cnt++], view->person, NODE_KEY_LEN);
+	return follows->cnt < follows->cap;
+}
+
+static int key_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, NODE_KEY_LEN);
+}
+
+/* A persona that is reached by anchors alone is not linked with this node by what it follows. */
+static unsigned way_follows(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], unsigned cap)
+{
+	struct people *people = ((struct social *)ctx)->people;
+	struct follows follows = {keys, 0, cap};
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < social_persona_cnt(people); i++)
+		if (!social_persona_is_via_anchors(people, i))
+			social_follows_each(people, i, follow_add, &follows);
+	qsort(keys, follows.cnt, NODE_KEY_LEN, key_compare);
+	for (unsigned i = 0; i < follows.cnt; i++)
+		if (i == 0 || memcmp(keys[i], keys[cnt - 1], NODE_KEY_LEN) != 0)
+			memmove(keys[cnt++], keys[i], NODE_KEY_LEN);
+	return cnt;
+}
+
+static void way_followed(void *ctx, const uint8_t *key, const uint8_t (*follows)[NODE_KEY_LEN],
+			 unsigned cnt, uint64_t now_ns)
+{
+	struct social *social = ctx;
+	struct addr addr;
+	struct audience_note note = {.person = key, .source = social_source_of(social, key, &addr)};
+
+	for (unsigned i = 0; cnt && i < social_persona_cnt(social->people); i++)
+		if (bsearch(node_key_public(social_persona(social->people, i)), follows, cnt,
+			    NODE_KEY_LEN, key_compare))
+			note.personas |= 1u << i;
+	if (note.personas != social_audience_of(social->people, key))
+		(void)!social_audience_note(social->people, &note, now_ns);
+}
+
+/* Of personas that a session may be linked with; NULL behind the last. */
+static const struct node_key *way_persona(void *ctx, unsigned idx)
+{
+	struct people *people = ((struct social *)ctx)->people;
+
+	for (unsigned i = 0; i < social_persona_cnt(people); i++)
+		if (!social_persona_is_via_anchors(people, i) && idx-- == 0)
+			return social_persona(people, i);
+	return NULL;
+}
+
+struct said {
+	struct writer *buf;
+	struct sync_bytes *out;
+	unsigned cnt;
+};
+
+static bool said_add(void *arg, const void *bytes, size_t len)
+{
+	struct said *said = arg;
+	const uint8_t *at = said->buf->pos;
+
+	writer_bytes(said->buf, bytes, len);
+	if (said->buf->bad)
+		return false;
+	said->out[said->cnt++] = (struct sync_bytes){at, len};
+	return said->cnt < SYNC_PROFILES_MAX;
+}
+
+static unsigned way_profiles(void *ctx, const uint8_t *reader, struct writer *buf,
+			     struct sync_bytes out[static SYNC_PROFILES_MAX])
+{
+	struct said said = {buf, out, 0};
+
+	social_said_to(((struct social *)ctx)->people, reader, said_add, &said);
+	return said.cnt;
+}
+
+/* --- groups --- */
+
+static bool way_is_member(void *ctx, const uint8_t group[static 32], uint64_t epoch,
+			  const uint8_t *key)
+{
+	return social_group_has(((struct social *)ctx)->groups, group, epoch, key);
+}
+
+static unsigned way_group_keys(void *ctx, struct sync_group_key out[static SYNC_PROOFS_MAX])
+{
+	struct group_epoch_key keys[SYNC_PROOFS_MAX];
+	unsigned cnt = social_group_keys(((struct social *)ctx)->groups, keys, SYNC_PROOFS_MAX);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		memcpy(out[i].group, keys[i].group, sizeof(out[i].group));
+		out[i].epoch = keys[i].epoch;
+		out[i].key = keys[i].key;
+	}
+	return cnt;
+}
+
+/* --- what comes --- */
+
+static void way_take_post(void *ctx, const struct sync_take *take, uint64_t now_ns)
+{
+	const struct intake_ask ask = {
+		.parts = {.post = take->post.bytes,
+			  .post_len = take->post.len,
+			  .claim = take->claim.bytes,
+			  .claim_len = take->claim.len,
+			  .visibility = take->visibility.bytes,
+			  .visibility_len = take->visibility.len},
+		.from = take->from,
+		.source = INTAKE_SYNC,
+		.done = take->done,
+		.arg = take->arg,
+	};
+
+	social_intake_post(((struct social *)ctx)->intake, &ask, now_ns);
+}
+
+static struct intake_object object_of(const struct sync_take *take)
+{
+	return (struct intake_object){.bytes = take->post.bytes,
+				      .len = take->post.len,
+				      .from = take->from,
+				      .source = INTAKE_SYNC,
+				      .done = take->done,
+				      .arg = take->arg};
+}
+
+static void way_take_visibility(void *ctx, const struct sync_take *take, uint64_t now_ns)
+{
+	const struct intake_object object = object_of(take);
+
+	social_intake_visibility(((struct social *)ctx)->intake, &object, now_ns);
+}
+
+static void way_take_deletion(void *ctx, const struct sync_take *take, uint64_t now_ns)
+{
+	const struct intake_object object = object_of(take);
+
+	social_intake_deletion(((struct social *)ctx)->intake, &object, now_ns);
+}
+
+static void way_take_profile(void *ctx, const struct sync_take *take, uint64_t now_ns)
+{
+	const struct intake_object object = object_of(take);
+
+	social_intake_profile(((struct social *)ctx)->intake, &object, now_ns);
+}
+
+/* --- what is new here --- */
+
+/* A deletion of a public post alone: the readers of another one are not known any more. */
+static void gone_say(struct social *social, const struct post_view *view, uint64_t now_ns)
+{
+	uint8_t bytes[SYNC_DELETION_LEN_MAX];
+	struct post_row row = {.time_ms = view->time_ms,
+			       .author = social_posts_author_number(social->posts, view->author)};
+	struct sync_bytes deletion = {bytes, way_deletion(social, view->id, bytes)};
+
+	memcpy(row.id, view->id, sizeof(row.id));
+	if (view->kind == VISIBILITY_PUBLIC && row.author && deletion.len)
+		social_sync_deleted(social->sync, &row, &deletion, now_ns);
+}
+
+static void post_moved(void *ctx, enum post_moved what, const struct post_view *view,
+		       uint64_t now_ns)
+{
+	struct social *social = ctx;
+
+	if (what == POST_MOVED_PUT || what == POST_MOVED_VISIBILITY)
+		social_sync_news(social->sync, view->id, NULL, now_ns);
+	else if (what == POST_MOVED_GONE)
+		gone_say(social, view, now_ns);
+}
+
+static void people_changed(void *ctx, const struct people_change *change, uint64_t now_ns)
+{
+	struct social *social = ctx;
+
+	switch (change->kind) {
+	case PEOPLE_FOLLOWED:
+		social_sync_session_up(social->sync, change->person, now_ns);
+		social_sync_follows_changed(social->sync, now_ns);
+		break;
+	case PEOPLE_UNFOLLOWED:
+		social_sync_follows_changed(social->sync, now_ns);
+		break;
+	case PEOPLE_OWN_PROFILE:
+		social_sync_profile_changed(social->sync, now_ns);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- life --- */
+
+int social_sync_ways_open(struct social *social, uint64_t now_ns)
+{
+	const struct sync_params params = {
+		.config = social->config.sync,
+		.ground = &social->ground,
+		.parts = {.index = social_posts_index(social->posts),
+			  .author = way_author,
+			  .readers = way_readers,
+			  .row = way_row,
+			  .read = way_read,
+			  .release = way_release,
+			  .deletion = way_deletion,
+			  .is_chosen = way_is_chosen,
+			  .is_related = way_is_related,
+			  .is_blocked = way_is_blocked,
+			  .follows = way_follows,
+			  .followed = way_followed,
+			  .profiles = way_profiles,
+			  .persona = way_persona,
+			  .is_member = way_is_member,
+			  .group_keys = way_group_keys,
+			  .take_post = way_take_post,
+			  .take_visibility = way_take_visibility,
+			  .take_deletion = way_take_deletion,
+			  .take_profile = way_take_profile,
+			  .ctx = social},
+		.now_ns = now_ns,
+	};
+	int err = social_sync_open(&params, &social->sync);
+
+	if (err < 0)
+		return err;
+	social->post_watch = (struct post_watch){.moved = post_moved, .ctx = social};
+	social_posts_watch(social->posts, &social->post_watch);
+	social->people_watch = (struct people_watch){.changed = people_changed, .ctx = social};
+	social_people_watch(social->people, &social->people_watch);
+	return 0;
+}
+
+void social_sync_ways_stop(struct social *social)
+{
+	if (!social->sync)
+		return;
+	social_posts_unwatch(&social->post_watch);
+	social_people_unwatch(&social->people_watch);
+	social_sync_stop(social->sync);
+}
