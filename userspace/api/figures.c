@@ -71,6 +71,10 @@ static const struct row rows[] = {
 #include "social/intake/intake_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_slots, kind, field, meaning)
 #include "social/slots/social_slots_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_search, kind, field, meaning)
+#include "social/routes/social_search_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_anchors, kind, field, meaning)
+#include "social/anchors/social_anchors_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -274,6 +278,8 @@ static void social_figures_read(const struct social *social, struct figures *out
 	social_sync_stats(social_sync_of(social), &out_figures->social_sync);
 	social_replicas_stats(social_replicas_of(social), &out_figures->replicas);
 	social_revoke_stats(social_revocations_of(social), &out_figures->revoke);
+	social_searches_stats(social_searches_of(social), &out_figures->social_search);
+	social_anchors_stats(social_anchors_of(social), &out_figures->social_anchors);
 	if (social_slots_of(social))
 		social_slots_stats(social_slots_of(social), &out_figures->social_slots);
 }

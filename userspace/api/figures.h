@@ -36,6 +36,8 @@
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/read/social_read.h"
+#include "social/anchors/social_anchors.h"
+#include "social/routes/social_search.h"
 #include "social/routes/social_routes.h"
 #include "social/write/social_write.h"
 #include "social/sync/sync.h"
@@ -102,6 +104,8 @@ struct figures {
 	struct replicas_stats replicas;
 	struct revoke_stats revoke;
 	struct sync_stats social_sync;
+	struct social_search_stats social_search;
+	struct social_anchors_stats social_anchors;
 	struct posts_stats posts;
 	struct intake_stats intake;
 	struct slots_stats social_slots;

@@ -15,6 +15,7 @@ enum mesh_cap {
 	MESH_CAP_DHT = 0x8,	/* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
 	MESH_CAP_MOBILE_LIGHT = 0x20, /* on a battery, or pays by byte: leave it alone */
+	MESH_CAP_ANCHOR = 0x40,	      /* says where nodes are that check in: social/anchors */
 	MESH_CAP_SERVICE_RELAY =
 		0x200, /* keeps service messages, and sends them on: offers/spread */
 	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */

@@ -104,6 +104,7 @@ static void tell_addresses(struct node *node, uint64_t now_ns)
 	mesh_set_addrs(node->home->mesh, hello->addrs, hello->cnt);
 	node->threads->is_addrs_due = node->threads->workers != NULL;
 	locate_publish_changed(node->locate->publish, now_ns);
+	social_moved(node->social, now_ns);
 	node_fabric_addresses_changed(node->fabric, now_ns);
 	node_sharing_addresses_changed(node->sharing, now_ns);
 }

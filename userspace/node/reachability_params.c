@@ -70,6 +70,8 @@ static void on_changed(void *ctx, const struct reachability_view *view)
 	/* Nodes of the DHT would keep it in their tables, and ask it in vain. */
 	if (node->locate->dht)
 		dht_set_hidden(node->locate->dht, reachability_is_hidden(view->kind));
+	social_set_direct(node->social, view->kind == REACHABILITY_DIRECT);
+	social_moved(node->social, node->home->now_ns);
 	node_mappings_changed(node, node->home->now_ns);
 	relay_end_review(node->relay_end, node->home->now_ns);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the social layer takes of the node. Home worker. */
 #include <stdio.h>
+#include <string.h>
 
 #include "api/events/events.h"
 #include "blobs/retainer.h"
+#include "dht/items/pkarr.h"
+#include "lan/lan.h"
+#include "lan/lan_discovery.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
 #include "social/sync/sync.h"
@@ -71,6 +75,47 @@ static void literal_close(struct node *node)
 	(void)!quic_engine_serve(node->home->quic, &none);
 }
 
+/* Addresses that third nodes proved come first, then the machine's own. */
+static void all_add(struct pkarr_record *all, const struct addr *addrs, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && all->addr_cnt < PKARR_ADDRS_MAX; i++)
+		all->addrs[all->addr_cnt++] = addrs[i];
+}
+
+static void on_places(void *ctx, bool shows_direct, struct peer_places *out_places)
+{
+	struct node *node = ctx;
+	struct pkarr_policy policy = node->config->publish.policy;
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+	struct pkarr_record all = {.addr_cnt = 0}, record;
+
+	policy.publish = shows_direct ? PKARR_DIRECT : PKARR_RELAY_ONLY;
+	all_add(&all, addrs, node_outer_addrs(node, addrs));
+	all_add(&all, addrs, node_own_addrs(node, addrs));
+	all.via_cnt = node->relay_end ? relay_end_kept(node->relay_end, all.vias) : 0;
+	*out_places = (struct peer_places){.addr_cnt = 0};
+	if (dht_pkarr_record_select(&all, &policy, &record) < 0)
+		return;
+	out_places->addr_cnt = record.addr_cnt;
+	out_places->via_cnt = record.via_cnt;
+	memcpy(out_places->addrs, record.addrs, sizeof(record.addrs));
+	memcpy(out_places->vias, record.vias, sizeof(record.vias));
+}
+
+static unsigned on_lan(void *ctx, const uint8_t *key, struct addr *out_addrs)
+{
+	const struct node *node = ctx;
+	const struct lan *lan = node->api->lan ? lan_discovery_lan(node->api->lan) : NULL;
+	const struct lan_node *there = NULL;
+	unsigned cnt = 0;
+
+	while (lan && cnt < MESH_PEER_ADDRS_MAX && (there = lan_next(lan, there)))
+		if (there->has_key && there->addr.port &&
+		    memcmp(there->key, key, MESH_KEY_LEN) == 0)
+			out_addrs[cnt++] = there->addr;
+	return cnt;
+}
+
 int node_open_social(struct node *node, char *what)
 {
 	const struct social_params params = {
@@ -90,6 +135,7 @@ int node_open_social(struct node *node, char *what)
 				.happened = on_happened,
 				.ctx = node,
 			},
+		.ways = {.places = on_places, .lan = on_lan},
 		.now_ns = node->home->now_ns,
 	};
 	int err;

@@ -17,6 +17,7 @@ void social_config_defaults(struct social_config *config)
 	social_posts_config_defaults(&config->posts);
 	social_replicas_config_defaults(&config->replicas);
 	social_sync_config_defaults(&config->sync);
+	social_anchors_config_defaults(&config->anchors);
 }
 
 size_t social_footprint(const struct social_config *config)
@@ -24,7 +25,7 @@ size_t social_footprint(const struct social_config *config)
 	if (!config->is_on)
 		return 0;
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
-	       social_groups_footprint();
+	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint();
 }
 
 /* A person of this node. */
@@ -137,28 +138,11 @@ static int intake_open(struct social *social)
 	return err;
 }
 
-static enum social_tier on_tier(void *ctx, const uint8_t *key)
-{
-	const struct people *people = ((const struct social *)ctx)->people;
-
-	if (social_follow_of(people, SOCIAL_EACH_PERSONA, key) != FOLLOW_NONE)
-		return SOCIAL_TIER_FOLLOW;
-	return social_audience_of(people, key) ? SOCIAL_TIER_AUDIENCE : SOCIAL_TIER_NONE;
-}
-
 static int people_open(struct social *social, uint64_t now_ns)
 {
 	const struct people_params params = {.ground = &social->ground, .now_ns = now_ns};
 
 	return social_people_open(&params, &social->people);
-}
-
-static int routes_open(struct social *social, uint64_t now_ns)
-{
-	const struct social_routes_params params = {
-		.ground = &social->ground, .tier_of = on_tier, .ctx = social, .now_ns = now_ns};
-
-	return social_routes_open(&params, &social->routes);
 }
 
 static const struct node_key *on_own_key(void *ctx, const uint8_t *key)
@@ -239,10 +223,11 @@ int social_open(const struct social_params *params, struct social **out_social)
 		return -ENOMEM;
 	social->config = params->config;
 	social->ground = params->ground;
+	social->ways = params->ways;
 	if ((err = people_open(social, params->now_ns)) < 0 ||
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
-	    (err = routes_open(social, params->now_ns)) < 0 ||
+	    (err = social_places_open(social, params->now_ns)) < 0 ||
 	    (err = social_sync_ways_open(social, params->now_ns)) < 0 ||
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
 	    (err = social_writing_open(social, params->now_ns)) < 0) {
@@ -261,7 +246,7 @@ void social_stop(struct social *social)
 	social_write_stop(social->write);
 	social_copies_stop(social);
 	social_sync_ways_stop(social);
-	social_routes_stop(social->routes);
+	social_places_stop(social);
 	social_groups_stop(social->groups);
 	social_intake_stop(social->intake);
 	social_posts_stop(social->posts);
@@ -277,17 +262,12 @@ void social_close(struct social *social)
 	social_read_free(social->read);
 	social_copies_close(social);
 	social_sync_close(social->sync);
-	social_routes_close(social->routes);
+	social_places_close(social);
 	social_groups_close(social->groups);
 	social_intake_close(social->intake);
 	social_posts_close(social->posts);
 	social_people_close(social->people);
 	free(social);
-}
-
-bool social_is_unsought(const struct social *social, const uint8_t key[static MESH_KEY_LEN])
-{
-	return social && social_route_is_kept(social->routes, key);
 }
 
 struct post_store *social_posts_of(const struct social *social)
@@ -310,11 +290,6 @@ struct groups *social_groups_of(const struct social *social)
 	return social->groups;
 }
 
-struct social_routes *social_routes_of(const struct social *social)
-{
-	return social->routes;
-}
-
 struct sync *social_sync_of(const struct social *social)
 {
 	return social->sync;
@@ -333,4 +308,5 @@ void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_
 	social_routes_session_up(social->routes, key, now_ns);
 	social_groups_session_up(social->groups, key, now_ns);
 	social_sync_session_up(social->sync, key, now_ns);
+	social_anchors_session_up(social->anchors, key, now_ns);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "social/anchors/social_anchors.h"
 #include "social/ground/social_ground.h"
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
@@ -34,22 +35,34 @@ struct groups;
 struct social_routes;
 struct post_holders;
 struct revocations;
+struct social_searches;
 
 struct social_config {
 	bool is_on;
+	bool shows_addresses; /* to anchors, and so to all who ask them */
 	struct posts_config posts;
 	struct replicas_config replicas;
 	bool gives_receipts; /* of direct messages, to people that are followed and want them */
 	struct sync_config sync;
+	struct social_anchors_config anchors;
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */
 size_t social_footprint(const struct social_config *config);
 
+/* What the node says of where nodes are, of the ground's ctx. */
+struct social_ways {
+	/* Where this node is reached: relays, and with shows_direct its own addresses, too. */
+	void (*places)(void *ctx, bool shows_direct, struct peer_places *out_places);
+	/* Where a LAN announces key; how many of MESH_PEER_ADDRS_MAX. */
+	unsigned (*lan)(void *ctx, const uint8_t *key, struct addr *out_addrs);
+};
+
 /* ground is copied; what it points to is borrowed until social_close. */
 struct social_params {
 	struct social_config config;
 	struct social_ground ground;
+	struct social_ways ways;
 	uint64_t now_ns;
 };
 /*
@@ -80,6 +93,14 @@ struct social_read;
 struct social_write;
 struct social_read *social_read_of(const struct social *social);
 struct social_write *social_write_of(const struct social *social);
+struct social_anchors *social_anchors_of(const struct social *social);
+struct social_searches *social_searches_of(const struct social *social);
+/*
+ * social_set_direct: others can, or cannot, dial an address of this machine. social_moved: this node is
+ * reached at other places now. Both take NULL.
+ */
+void social_set_direct(struct social *social, bool is_direct);
+void social_moved(struct social *social, uint64_t now_ns);
 /* social_session_up: a neighbour is there; takes NULL. */
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns);

@@ -6,6 +6,8 @@
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/people/people.h"
+#include "social/anchors/social_anchors.h"
+#include "social/routes/social_search.h"
 #include "social/routes/social_routes.h"
 #include "social/social.h"
 #include "social/sync/sync.h"
@@ -17,7 +19,11 @@ struct social {
 	struct people *people;
 	struct groups *groups;
 	struct post_watch hidden_watch; /* posts that come after they were hidden */
+	struct social_ways ways;
 	struct social_routes *routes;
+	struct social_anchors *anchors;
+	struct social_searches *searches;
+	struct people_watch places_watch; /* social_places.c */
 	struct post_store *posts;
 	struct intake *intake;
 	struct people_watch watch;
@@ -48,5 +54,10 @@ struct people_source social_source_of(const struct social *social, const uint8_t
 WEFT_MUST_CHECK
 int social_sync_ways_open(struct social *social, uint64_t now_ns);
 void social_sync_ways_stop(struct social *social);
+/* social_places.c: routes, anchors and searches. */
+WEFT_MUST_CHECK
+int social_places_open(struct social *social, uint64_t now_ns);
+void social_places_stop(struct social *social);
+void social_places_close(struct social *social);
 
 #endif

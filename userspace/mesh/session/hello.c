@@ -19,6 +19,7 @@ static const struct {
 	{MESH_CAP_GATEWAY, "gateway"},
 	{MESH_CAP_CONTENT_SEED, "content_seed"},
 	{MESH_CAP_MOBILE_LIGHT, "mobile_light"},
+	{MESH_CAP_ANCHOR, "anchor"},
 	{MESH_CAP_SERVICE_RELAY, "service_relay"},
 	{MESH_CAP_PAGED_BROWSE, "paged_browse"},
 	{MESH_CAP_SEARCH, "search"},

@@ -153,6 +153,7 @@ static void on_kept(void *ctx)
 	struct node *node = ctx;
 
 	locate_publish_changed(node->locate->publish, node->home->now_ns);
+	social_moved(node->social, node->home->now_ns);
 	node_fabric_relays_changed(node->fabric, node->home->now_ns);
 	node_sharing_relays_changed(node->sharing, node->home->now_ns);
 	relay_slots_kept(node->relay_slots, node->home->now_ns);

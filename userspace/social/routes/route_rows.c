@@ -153,13 +153,27 @@ void social_route_gone(struct social_routes *routes, const struct route *route, 
 
 /* --- in --- */
 
+/* Anchors are of this node's list, or of a person that is followed still. */
+static enum social_tier row_tier(const struct social_routes *routes, const uint8_t *key,
+				 const struct row *row)
+{
+	const struct social_routes_params *params = &routes->params;
+	enum social_tier tier = params->tier_of(params->ctx, key);
+
+	if (tier != SOCIAL_TIER_NONE || row->tier != SOCIAL_TIER_ANCHOR)
+		return tier;
+	if (row->is_introduced &&
+	    params->tier_of(params->ctx, row->introduced_by) != SOCIAL_TIER_FOLLOW)
+		return SOCIAL_TIER_NONE;
+	return SOCIAL_TIER_ANCHOR;
+}
+
 static void row_take(struct social_routes *routes, const uint8_t *key, const struct row *row,
 		     uint64_t now_ns)
 {
-	const struct social_routes_params *params = &routes->params;
 	const struct social_route_hint hint = {
 		.key = key,
-		.tier = params->tier_of(params->ctx, key),
+		.tier = row_tier(routes, key, row),
 		.introduced_by = row->is_introduced ? row->introduced_by : NULL,
 		.teller = row->told_cnt ? &row->told[0] : NULL,
 	};

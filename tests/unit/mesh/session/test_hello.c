@@ -29,7 +29,7 @@ static void test_every_capability_has_a_name(void)
 	CHECK_STR(mesh_caps_text(0, text), "");
 	CHECK_STR(mesh_caps_text(MESH_CAP_RELAY | MESH_CAP_STORE | 1u << 31, text), "store relay");
 	CHECK_STR(mesh_caps_text(UINT32_MAX, text),
-		  "dht store relay gateway content_seed mobile_light "
+		  "dht store relay gateway content_seed mobile_light anchor "
 		  "service_relay paged_browse search delta social_ranges");
 }
 
