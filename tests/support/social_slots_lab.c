@@ -11,7 +11,7 @@
 #include "support/seed.h"
 #include "weft/bytes.h"
 
-#define DIAL_NS	   (60 * NS_PER_MS)
+#define FIND_NS	   (60 * NS_PER_MS)
 #define NOWHERE_NS (5 * NS_PER_S)
 
 struct mesh_lab slots_lab;
@@ -47,17 +47,17 @@ static bool is_among(const unsigned *numbers, unsigned cnt, unsigned number)
 
 /* --- links --- */
 
-static bool is_led_to(const struct slots_lab_place *place, const struct slots_dial *dial,
+static bool is_led_to(const struct slots_lab_place *place, const struct slots_locate *locate,
 		      const struct slots_lab_place *to)
 {
 	const struct slots_lab_place *reporter =
-		dial->reporter ? slots_lab_place_of(dial->reporter) : NULL;
+		locate->reporter ? slots_lab_place_of(locate->reporter) : NULL;
 
 	if ((place->only != SLOTS_LAB_ANY && place->only != number_of(to)) ||
 	    (place->part != SLOTS_LAB_ANY && place->part != to->part))
 		return false;
-	for (unsigned i = 0; i < dial->addr_cnt; i++)
-		if (memcmp(&dial->addrs[i], &to->node->addr, sizeof(to->node->addr)) == 0)
+	for (unsigned i = 0; i < locate->addr_cnt; i++)
+		if (memcmp(&locate->addrs[i], &to->node->addr, sizeof(to->node->addr)) == 0)
 			return true;
 	return is_among(place->sources, place->source_cnt, number_of(to)) ||
 	       is_among(place->friends, place->friend_cnt, number_of(to)) ||
@@ -67,43 +67,51 @@ static bool is_led_to(const struct slots_lab_place *place, const struct slots_di
 
 static void on_arrived(struct timer *timer, uint64_t now_ns)
 {
-	struct slots_lab_dial *at = container_of(timer, struct slots_lab_dial, timer);
-	struct slots_lab_place *to = at->to && at->to->node->is_up ? at->to : NULL;
+	struct slots_lab_locate *at = container_of(timer, struct slots_lab_locate, timer);
+	struct peer_places places = {.addr_cnt = 1};
 
 	at->is_under_way = false;
-	if (to)
-		slots_lab_meet(at->place, to);
-	at->dial.done(at->dial.arg, at->dial.ticket, to ? 0 : WEFT_EUNREACHABLE, now_ns);
+	if (at->to)
+		places.addrs[0] = at->to->node->addr;
+	at->locate.done(at->locate.arg, at->locate.ticket, at->to ? &places : NULL, now_ns);
 }
 
-static int on_dial(void *ctx, const struct slots_dial *dial, uint64_t now_ns)
+static int on_locate(void *ctx, const struct slots_locate *locate, uint64_t now_ns)
 {
-	struct slots_lab_place *place = ctx, *to = slots_lab_place_of(dial->key);
+	struct slots_lab_place *place = ctx, *to = slots_lab_place_of(locate->key);
 
 	place->moved_cnt++;
-	for (unsigned i = 0; i < SLOTS_LAB_DIAL_CAP; i++) {
-		struct slots_lab_dial *at = &place->dials[i];
+	for (unsigned i = 0; i < SLOTS_LAB_LOCATE_CAP; i++) {
+		struct slots_lab_locate *at = &place->locates[i];
 
 		if (at->is_under_way)
 			continue;
-		*at = (struct slots_lab_dial){.place = place, .dial = *dial, .is_under_way = true};
-		at->to = to && is_led_to(place, dial, to) ? to : NULL;
+		*at = (struct slots_lab_locate){
+			.place = place, .locate = *locate, .is_under_way = true};
+		at->to = to && is_led_to(place, locate, to) ? to : NULL;
 		timer_init(&at->timer, on_arrived);
-		timer_set(&place->timers, &at->timer,
-			  now_ns + (at->to && at->to->node->is_up ? DIAL_NS : NOWHERE_NS));
+		timer_set(&place->timers, &at->timer, now_ns + (at->to ? FIND_NS : NOWHERE_NS));
 		return 0;
 	}
 	return WEFT_EFULL;
+}
+
+static int on_ask(void *ctx, const struct mesh_ask *ask, uint64_t now_ns,
+		  struct mesh_request **out_request)
+{
+	const struct slots_lab_place *place = ctx;
+
+	return place->ground.mesh.ops->ask(place->node, ask, now_ns, out_request);
 }
 
 static void on_forget(void *ctx)
 {
 	struct slots_lab_place *place = ctx;
 
-	for (unsigned i = 0; i < SLOTS_LAB_DIAL_CAP; i++) {
-		if (place->dials[i].is_under_way)
-			timer_cancel(&place->timers, &place->dials[i].timer);
-		place->dials[i].is_under_way = false;
+	for (unsigned i = 0; i < SLOTS_LAB_LOCATE_CAP; i++) {
+		if (place->locates[i].is_under_way)
+			timer_cancel(&place->timers, &place->locates[i].timer);
+		place->locates[i].is_under_way = false;
 	}
 }
 
@@ -146,20 +154,30 @@ static bool on_anchor(void *ctx)
 	return ((const struct slots_lab_place *)ctx)->is_anchor;
 }
 
-/* A record of the lab is the key, and the place that gave it has seen the node. */
 static size_t on_record(void *ctx, const uint8_t *key, uint8_t *out, size_t cap)
 {
-	(void)ctx, (void)cap;
-	memcpy(out, key, MESH_KEY_LEN);
-	return MESH_KEY_LEN;
+	const struct slots_lab_place *place = ctx;
+
+	if (memcmp(key, place->node->key, MESH_KEY_LEN) != 0 || cap < place->record_len)
+		return 0;
+	memcpy(out, place->record, place->record_len);
+	return place->record_len;
 }
 
-static void on_heard(void *ctx, const uint8_t *key, const uint8_t *record, size_t len,
+static void on_heard(void *ctx, const uint8_t *from, const uint8_t *record, size_t len,
 		     uint64_t now_ns)
 {
-	(void)ctx, (void)now_ns;
-	if (len != MESH_KEY_LEN || memcmp(key, record, len) != 0)
-		mesh_lab_die("a record of another node");
+	(void)ctx, (void)from, (void)record, (void)len, (void)now_ns;
+}
+
+static void record_make(struct slots_lab_place *place)
+{
+	const struct social_address address = {
+		.time_ms = 1, .places = {.addrs = {place->node->addr}, .addr_cnt = 1}};
+	struct writer w = writer_of(place->record, sizeof(place->record));
+
+	social_address_write(&w, &address, place->key);
+	place->record_len = writer_len(&w);
 }
 
 static bool on_holds(void *ctx, const uint8_t *post)
@@ -217,6 +235,7 @@ struct slots_lab_place *slots_lab_add(void)
 		mesh_lab_die("no key");
 	memcpy(place->node->key, node_key_public(place->key), MESH_KEY_LEN);
 	social_slots_config_defaults(&place->config);
+	record_make(place);
 	return place;
 }
 
@@ -225,7 +244,8 @@ void slots_lab_up(struct slots_lab_place *place)
 	struct slots_params params = {
 		.ground = &place->ground,
 		.config = place->config,
-		.links = {.dial = on_dial,
+		.links = {.ask = on_ask,
+			  .locate = on_locate,
 			  .forget = on_forget,
 			  .sources = on_sources,
 			  .contacts = on_contacts,

@@ -5,26 +5,27 @@
 #include "base/timer.h"
 #include "crypto/node_key.h"
 #include "social/ground/social_ground.h"
+#include "social/object/social_address.h"
 #include "social/slots/social_slot_message.h"
 #include "social/slots/social_slots.h"
 #include "support/mesh_lab.h"
 
 /*
- * Nodes with mesh slots in a mesh lab. A dial leads to a node that is up. It is a source, a
- * friend, at a given address, or in session with the reporter. It takes 60 ms, or 5 s to fail.
+ * Nodes with mesh slots in a mesh lab. A node finds a source, a friend, one at a given address,
+ * or one that the reporter has a session with. That takes 60 ms, or 5 s to fail.
  */
-#define SLOTS_LAB_PLACES   260u
-#define SLOTS_LAB_FRIENDS  64u
-#define SLOTS_LAB_SOURCES  32u
-#define SLOTS_LAB_DIAL_CAP 64u
-#define SLOTS_LAB_ANY	   UINT32_MAX
+#define SLOTS_LAB_PLACES     260u
+#define SLOTS_LAB_FRIENDS    64u
+#define SLOTS_LAB_SOURCES    32u
+#define SLOTS_LAB_LOCATE_CAP 64u
+#define SLOTS_LAB_ANY	     UINT32_MAX
 
 struct slots_lab_place;
 
-struct slots_lab_dial {
+struct slots_lab_locate {
 	struct timer timer;
 	struct slots_lab_place *place;
-	struct slots_dial dial;
+	struct slots_locate locate;
 	struct slots_lab_place *to; /* NULL: nowhere */
 	bool is_under_way;
 };
@@ -41,10 +42,12 @@ struct slots_lab_place {
 	unsigned blocked;   /* a place; SLOTS_LAB_ANY: none */
 	unsigned only;	    /* it dials this place alone; SLOTS_LAB_ANY: each */
 	unsigned part;	    /* it dials its own part alone; SLOTS_LAB_ANY: each */
-	unsigned moved_cnt; /* dials that were asked for */
+	unsigned moved_cnt; /* nodes that it looked for */
 	bool is_anchor;
+	uint8_t record[SOCIAL_ADDRESS_LEN_MAX]; /* its address record */
+	size_t record_len;
 	const uint8_t *post; /* it holds this public one, or NULL */
-	struct slots_lab_dial dials[SLOTS_LAB_DIAL_CAP];
+	struct slots_lab_locate locates[SLOTS_LAB_LOCATE_CAP];
 };
 
 extern struct mesh_lab slots_lab;

@@ -53,7 +53,6 @@ static unsigned anchors_draw(struct slots *slots, const struct slot *to,
 static void anchors_fill(struct slots *slots, const struct slot *to, struct slot_diff *diff,
 			 uint8_t (*records)[SLOT_RECORD_LEN_MAX])
 {
-	const struct slots_links *links = &slots->links;
 	const struct slot *anchors[SLOT_ANCHORS_MAX];
 	unsigned cnt = anchors_draw(slots, to, anchors);
 
@@ -62,8 +61,7 @@ static void anchors_fill(struct slots *slots, const struct slot *to, struct slot
 
 		anchor->key = anchors[i]->key;
 		anchor->record = records[i];
-		anchor->record_len =
-			links->record(links->ctx, anchors[i]->key, records[i], SLOT_RECORD_LEN_MAX);
+		anchor->record_len = social_slots_record_of(slots, anchor->key, records[i]);
 		diff->anchor_cnt += anchor->record_len > 0;
 	}
 }
@@ -127,12 +125,9 @@ static void share_take(struct slots *slots, struct slot *slot, const struct slot
 static bool diff_take(struct slots *slots, struct slot *slot, const struct slot_diff *diff,
 		      uint64_t now_ns)
 {
-	const struct slots_links *links = &slots->links;
-
 	heard_common(slot, diff->room, diff->flags, now_ns);
 	for (unsigned i = 0; i < diff->anchor_cnt; i++)
-		links->heard_record(links->ctx, diff->anchors[i].key, diff->anchors[i].record,
-				    diff->anchors[i].record_len, now_ns);
+		social_slots_record_heard(slots, slot->key, &diff->anchors[i], now_ns);
 	if (diff->digest.bits)
 		social_slots_digest_set(slots, slot, &diff->digest);
 	if (diff->flags & SLOT_FLAG_LOST || !slot->heard || diff->from != slot->heard) {

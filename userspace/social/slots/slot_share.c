@@ -207,3 +207,46 @@ void social_slots_digest_refresh(struct slots *slots, uint64_t now_ns)
 	while ((node = pool_next(&slots->reported, node)))
 		social_slot_digest_add(own->digest, own->digest_len, node->key);
 }
+
+/* --- address records --- */
+
+size_t social_slots_record_of(const struct slots *slots, const uint8_t *key,
+			      uint8_t out[static SLOT_RECORD_LEN_MAX])
+{
+	const struct slot *slot = social_slots_lookup(slots, key);
+
+	if (!slot || !slot->record_len)
+		return slots->links.record(slots->links.ctx, key, out, SLOT_RECORD_LEN_MAX);
+	memcpy(out, slot->record, slot->record_len);
+	return slot->record_len;
+}
+
+void social_slots_record_heard(struct slots *slots, const uint8_t *from,
+			       const struct slot_anchor *heard, uint64_t now_ns)
+{
+	struct slot *slot = social_slots_lookup(slots, heard->key);
+	struct social_address address;
+
+	if (social_address_read(heard->record, heard->record_len, &address) < 0 ||
+	    memcmp(address.node, heard->key, MESH_KEY_LEN) != 0) {
+		slots->stats.refused_cnt++;
+		return;
+	}
+	/* A node says where it is itself; of others it is for those to judge that keep it. */
+	if (slot && memcmp(from, heard->key, MESH_KEY_LEN) == 0) {
+		memcpy(slot->record, heard->record, heard->record_len);
+		slot->record_len = heard->record_len;
+	}
+	slots->links.heard_record(slots->links.ctx, from, heard->record, heard->record_len, now_ns);
+}
+
+const uint8_t *social_slots_record(const struct slots *slots,
+				   const uint8_t key[static MESH_KEY_LEN], size_t *out_len)
+{
+	const struct slot *slot = social_slots_lookup(slots, key);
+
+	if (!slot || slot->away_ns || !slot->record_len)
+		return NULL;
+	*out_len = slot->record_len;
+	return slot->record;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 630 to 632, on both sides. The asker dials a node, asks for a slot, and takes what it is given. A
+ * 630 to 632, on both sides. The asker finds a node, asks for a slot, and takes what it is given. A
  * refusal names other nodes, which it asks next: SLOTS_CHAIN_MAX of them in a row, none twice. The
  * asker alone knows the chain.
  */
@@ -54,7 +54,7 @@ void social_slots_talk_free(struct slot_talk *talk)
 int social_slots_talk_send(struct slot_talk *talk, const struct slot_sending *sending,
 			   uint64_t now_ns)
 {
-	const struct mesh_seam *mesh = &talk->slots->ground->mesh;
+	const struct slots_links *links = &talk->slots->links;
 	struct mesh_ask ask = {
 		.type = sending->type,
 		.payload = sending->payload,
@@ -67,9 +67,11 @@ int social_slots_talk_send(struct slot_talk *talk, const struct slot_sending *se
 	};
 	int err;
 
-	/* Without an address, so by the session that is there alone. */
-	memcpy(ask.peer.key, talk->key, MESH_KEY_LEN);
-	err = mesh->ops->ask(mesh->mesh, &ask, now_ns, &talk->request);
+	if (sending->places)
+		ask.peer = mesh_peer_at(talk->key, sending->places);
+	else
+		memcpy(ask.peer.key, talk->key, MESH_KEY_LEN);
+	err = links->ask(links->ctx, &ask, now_ns, &talk->request);
 	if (err < 0)
 		talk->request = NULL;
 	return err;
@@ -93,8 +95,9 @@ static void hail_heard(struct slots *slots, const uint8_t *key, const struct slo
 	struct slot *slot = social_slots_lookup(slots, key);
 
 	if (hail->record)
-		slots->links.heard_record(slots->links.ctx, key, hail->record, hail->record_len,
-					  now_ns);
+		social_slots_record_heard(
+			slots, key, &(struct slot_anchor){key, hail->record, hail->record_len},
+			now_ns);
 	if (!slot)
 		return;
 	slot->is_anchor = hail->flags & SLOT_FLAG_ANCHOR;
@@ -112,26 +115,27 @@ static void talk_end(struct slot_talk *talk, int err, uint64_t now_ns)
 	(void)social_slots_grow(slots, now_ns);
 }
 
-static void on_reached(void *arg, uint64_t ticket, int err, uint64_t now_ns);
+static void on_located(void *arg, uint64_t ticket, const struct peer_places *places,
+		       uint64_t now_ns);
 
-static void talk_dial(struct slot_talk *talk, const struct slot_hailing *hailing, uint64_t now_ns)
+static void talk_locate(struct slot_talk *talk, const struct slot_hailing *hailing, uint64_t now_ns)
 {
 	struct slots *slots = talk->slots;
-	struct slots_dial dial = {
+	struct slots_locate locate = {
 		.key = talk->key,
 		.reporter = talk->has_reporter ? talk->reporter : NULL,
 		.addrs = hailing->addrs,
 		.addr_cnt = hailing->addr_cnt,
-		.done = on_reached,
+		.done = on_located,
 		.arg = slots,
 		.ticket = pool_handle_of(&slots->talks, talk),
 	};
 	int err;
 
-	talk->state = TALK_DIALS;
-	err = slots->links.dial(slots->links.ctx, &dial, now_ns);
+	talk->state = TALK_LOCATES;
+	err = slots->links.locate(slots->links.ctx, &locate, now_ns);
 	if (err < 0)
-		on_reached(slots, dial.ticket, err, now_ns);
+		on_located(slots, locate.ticket, NULL, now_ns);
 }
 
 /* --- the answer --- */
@@ -186,7 +190,7 @@ static bool talk_follow(struct slot_talk *talk, const struct slot_redirect *redi
 	memcpy(talk->key, next, MESH_KEY_LEN);
 	err = map_put(&slots->by_talk, talk->key, talk);
 	weft_assert(err == 0);
-	talk_dial(talk, &nowhere, now_ns);
+	talk_locate(talk, &nowhere, now_ns);
 	return true;
 }
 
@@ -233,12 +237,15 @@ static void on_hailed(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	talk_end(talk, reply->err < 0 ? reply->err : WEFT_EMALFORMED, now_ns);
 }
 
-static void talk_hail(struct slot_talk *talk, uint64_t now_ns)
+/* places NULL: by the session that is there. */
+static void talk_hail(struct slot_talk *talk, const struct peer_places *places, uint64_t now_ns)
 {
 	uint8_t bytes[SLOT_HAIL_LEN_MAX], record[SLOT_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct slot_sending sending = {
-		.type = MESH_INITIAL_EXCHANGE, .payload = bytes, .reply = on_hailed};
+	struct slot_sending sending = {.type = MESH_INITIAL_EXCHANGE,
+				       .payload = bytes,
+				       .places = places,
+				       .reply = on_hailed};
 	struct slots *slots = talk->slots;
 	struct slot_hail hail;
 	int err;
@@ -256,19 +263,20 @@ static void talk_hail(struct slot_talk *talk, uint64_t now_ns)
 	talk_end(talk, err, now_ns);
 }
 
-static void on_reached(void *arg, uint64_t ticket, int err, uint64_t now_ns)
+static void on_located(void *arg, uint64_t ticket, const struct peer_places *places,
+		       uint64_t now_ns)
 {
 	struct slots *slots = arg;
 	struct slot_talk *talk = pool_lookup(&slots->talks, ticket);
 
-	if (!talk || talk->state != TALK_DIALS || slots->is_stopped)
+	if (!talk || talk->state != TALK_LOCATES || slots->is_stopped)
 		return;
-	if (err == 0) {
-		talk_hail(talk, now_ns);
+	if (places && places->addr_cnt + places->via_cnt > 0) {
+		talk_hail(talk, places, now_ns);
 		return;
 	}
 	slots->stats.unreached_cnt++;
-	talk_end(talk, err, now_ns);
+	talk_end(talk, WEFT_EUNREACHABLE, now_ns);
 }
 
 int social_slots_hail(struct slots *slots, const struct slot_hailing *hailing, uint64_t now_ns)
@@ -297,9 +305,9 @@ int social_slots_hail(struct slots *slots, const struct slot_hailing *hailing, u
 		slot->talk = talk;
 	if (slots->ground->neighbours->find(slots->ground->mesh.mesh, talk->key, &neighbour) &&
 	    neighbour.is_connected)
-		talk_hail(talk, now_ns);
+		talk_hail(talk, NULL, now_ns);
 	else
-		talk_dial(talk, hailing, now_ns);
+		talk_locate(talk, hailing, now_ns);
 	return 0;
 }
 

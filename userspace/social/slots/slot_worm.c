@@ -67,8 +67,7 @@ static bool answer_here(struct slots *slots, const struct worm_query *query, uin
 	out_answer->is_found = out_answer->has_node = true;
 	memcpy(out_answer->node, own, MESH_KEY_LEN);
 	out_answer->record_len =
-		links->record(links->ctx, query->kind == WORM_POST ? own : query->id, record,
-			      SLOT_RECORD_LEN_MAX);
+		social_slots_record_of(slots, query->kind == WORM_POST ? own : query->id, record);
 	out_answer->record = out_answer->record_len ? record : NULL;
 	return true;
 }
@@ -164,7 +163,6 @@ static bool question_ask(struct slot_search *search, const struct slot *slot, un
 			 uint64_t now_ns)
 {
 	struct slots *slots = search->slots;
-	const struct mesh_seam *mesh = &slots->ground->mesh;
 	struct slot_question *question = pool_acquire(&slots->questions);
 	struct worm_query query = search->query;
 	uint8_t bytes[WORM_QUERY_LEN_MAX];
@@ -185,7 +183,7 @@ static bool question_ask(struct slot_search *search, const struct slot *slot, un
 	ask.reply_cap = sizeof(question->reply);
 	memcpy(ask.peer.key, slot->key, MESH_KEY_LEN);
 	question->search = search;
-	if (mesh->ops->ask(mesh->mesh, &ask, now_ns, &question->request) < 0) {
+	if (slots->links.ask(slots->links.ctx, &ask, now_ns, &question->request) < 0) {
 		pool_release(&slots->questions, question);
 		return false;
 	}

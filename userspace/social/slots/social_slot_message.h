@@ -28,7 +28,7 @@
 #define SLOT_KEY_LEN	    32u
 #define SLOT_IDS_MAX	    256u /* of a share, and in each list of a diff */
 #define SLOT_REDIRECTS_MAX  4u
-#define SLOT_RECORD_LEN_MAX 1024u
+#define SLOT_RECORD_LEN_MAX 640u
 #define SLOT_DIGEST_LEN_MAX 32768u
 #define SLOT_ANCHORS_MAX    4u
 #define SLOT_TOKEN_LEN	    16u

@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/fair/fair.h"
 #include "base/figure.h"
+#include "codec/peer_addr.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -19,7 +20,7 @@ struct social_ground;
  * (docs/wire/social.md, docs/decisions/0074). A slot is a place for one session with another
  * node, and both sides have one.
  *
- *	sources, N2 -> growth -> dial -> 630 -> 631: a slot on both sides
+ *	sources, N2 -> growth -> locate -> 630 -> 631: a slot on both sides
  *					      -> 632: other nodes to ask, the chain is bounded
  *	slot -> 633 once, 634 each two minutes -> N2 by reporter, N3 as digests
  *	find -> own tables -> 635 to the nodes of slots -> 636
@@ -48,8 +49,8 @@ struct social_ground;
  *	known		a cap for each tier. Unknown peers fill two tiers, in fair shares.
  *	searches	SLOTS_SEARCH_CAP that peers asked for, in fair shares of network and key
  *
- * Home worker only; nothing blocks. Nothing here looks a key up: dial is the only way to a node
- * without a session.
+ * Home worker only; nothing blocks. Nothing here looks a key up: ask and locate are the only
+ * ways to a node without a session.
  */
 struct slots;
 
@@ -78,21 +79,24 @@ struct slots_config {
 	uint32_t session_cap; /* of the mesh: slots take at most a half of it */
 };
 
-/* A session that is to be made. key is in no lookup: only addrs, caches and reporter are asked. */
-struct slots_dial {
+/* A node that is to be found. Only addrs, what is kept here, and reporter are asked: no lookup. */
+struct slots_locate {
 	const uint8_t *key;
 	const uint8_t *reporter; /* it said that it has a session with key; NULL: none did */
 	const struct addr *addrs;
 	unsigned addr_cnt;
-	/* called once: 0, there is a session; also within the call of dial */
-	void (*done)(void *arg, uint64_t ticket, int err, uint64_t now_ns);
+	/* called once, also within the call; places: where it may be, borrowed */
+	void (*done)(void *arg, uint64_t ticket, const struct peer_places *places, uint64_t now_ns);
 	void *arg;
 	uint64_t ticket;
 };
 /* What the slots take from other parts of social/. */
 struct slots_links {
-	int (*dial)(void *ctx, const struct slots_dial *dial, uint64_t now_ns);
-	/* forget: done of no dial is called any more; the slots end. NULL: dial is done at once */
+	/* As mesh_ops.ask, and no locator of the mesh hears of the key. */
+	int (*ask)(void *ctx, const struct mesh_ask *ask, uint64_t now_ns,
+		   struct mesh_request **out_request);
+	int (*locate)(void *ctx, const struct slots_locate *locate, uint64_t now_ns);
+	/* forget: done of no locate is called any more, the slots end. NULL: it is done at once. */
 	void (*forget)(void *ctx);
 	/* sources gives nodes to begin with; contacts the public ones alone. Both call note for each. */
 	void (*sources)(void *ctx, void (*note)(void *arg, const uint8_t *key, enum slot_tier tier),
@@ -104,7 +108,8 @@ struct slots_links {
 	bool (*is_anchor)(void *ctx); /* this node is one */
 	/* The newest address record of key, as it signed it; returns its length, 0: none. */
 	size_t (*record)(void *ctx, const uint8_t *key, uint8_t *out, size_t cap);
-	void (*heard_record)(void *ctx, const uint8_t *key, const uint8_t *record, size_t len,
+	/* from: the node that gave it. */
+	void (*heard_record)(void *ctx, const uint8_t *from, const uint8_t *record, size_t len,
 			     uint64_t now_ns);
 	bool (*holds)(void *ctx, const uint8_t *post); /* a public post, for any peer to see */
 	void *ctx;
@@ -171,6 +176,12 @@ struct slots_find {
  */
 WEFT_MUST_CHECK
 int social_slots_find(struct slots *slots, const struct slots_find *find, uint64_t now_ns);
+/*
+ * social_slots_record: the address record of a node that has a slot here, for others that ask this
+ * node for it; NULL: there is none. Borrowed for the turn.
+ */
+const uint8_t *social_slots_record(const struct slots *slots,
+				   const uint8_t key[static MESH_KEY_LEN], size_t *out_len);
 /* social_slots_reporter: a node with a slot that reported key, or NULL. It knows where key is. */
 const uint8_t *social_slots_reporter(const struct slots *slots,
 				     const uint8_t key[static MESH_KEY_LEN]);

@@ -14,6 +14,7 @@
 #include "crypto/node_key.h"
 #include "social_slot_message.h"
 #include "social_slots.h"
+#include "social/object/social_address.h"
 #include "social/ground/social_ground.h"
 
 /* Private to slots/. */
@@ -68,6 +69,8 @@ struct slot {
 	uint64_t heard;	      /* version of its N1 that is here; 0: none */
 	uint32_t digest_told; /* edition of the digest that it has */
 	struct slot_talk *talk;
+	uint8_t record[SOCIAL_ADDRESS_LEN_MAX]; /* its address record */
+	size_t record_len;
 	/* what it reports */
 	struct list_node reports;
 	uint32_t report_cnt;
@@ -102,7 +105,7 @@ struct slot_known {
 	struct slot_patience patience;
 };
 
-enum slot_talk_state { TALK_DIALS, TALK_HAILS, TALK_SHARES, TALK_DIFFERS };
+enum slot_talk_state { TALK_LOCATES, TALK_HAILS, TALK_SHARES, TALK_DIFFERS };
 
 /* A request to one node, and what leads to it. */
 struct slot_talk {
@@ -256,6 +259,7 @@ struct slot_sending {
 	unsigned type;
 	const void *payload;
 	size_t len;
+	const struct peer_places *places; /* NULL: there is a session */
 	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
 };
 WEFT_MUST_CHECK
@@ -279,6 +283,14 @@ bool social_slots_own_has(const struct slots *slots, const uint8_t *key);
 /* social_slots_own_share: all of N1; social_slots_own_diff: what changed since from. false: too long ago. */
 void social_slots_own_share(struct slots *slots, struct slot_share *out_share);
 bool social_slots_own_diff(struct slots *slots, uint64_t from, struct slot_diff *out_diff);
+/*
+ * social_slots_record_of copies the newest address record of key that is here; 0: none.
+ * social_slots_record_heard: from gave the record of key; it is verified.
+ */
+size_t social_slots_record_of(const struct slots *slots, const uint8_t *key,
+			      uint8_t out[static SLOT_RECORD_LEN_MAX]);
+void social_slots_record_heard(struct slots *slots, const uint8_t *from,
+			       const struct slot_anchor *heard, uint64_t now_ns);
 /* social_slots_digest_refresh: the digest of N2, made anew at most each SLOTS_DIGEST_NS. */
 void social_slots_digest_refresh(struct slots *slots, uint64_t now_ns);
 

@@ -71,7 +71,7 @@ static void test_a_post_is_found_three_hops_away_and_not_four(void)
 	CHECK_EQ(found.err, 0);
 	CHECK_EQ(found.hops, 3);
 	CHECK_MEM(found.node, place_at(3)->node->key, MESH_KEY_LEN);
-	CHECK_EQ(found.record_len, MESH_KEY_LEN);
+	CHECK_EQ(found.record_len, place_at(3)->record_len);
 	CHECK_EQ(found.question_cnt, 1);
 	place_at(3)->post = NULL;
 	place_at(4)->post = post;
