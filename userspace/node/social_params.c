@@ -136,6 +136,8 @@ int node_open_social(struct node *node, char *what)
 				.ctx = node,
 			},
 		.ways = {.places = on_places, .lan = on_lan},
+		.slots = {.is_light = node->config->mesh.is_light,
+			  .session_cap = node->config->mesh.session_cap},
 		.now_ns = node->home->now_ns,
 	};
 	int err;

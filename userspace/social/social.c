@@ -22,10 +22,14 @@ void social_config_defaults(struct social_config *config)
 
 size_t social_footprint(const struct social_config *config)
 {
+	struct slots_config slots;
+
 	if (!config->is_on)
 		return 0;
+	social_slots_config_defaults(&slots);
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
-	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint();
+	       social_groups_footprint() + social_routes_footprint() +
+	       social_anchors_footprint() + social_slots_footprint(&slots);
 }
 
 /* A person of this node. */
@@ -230,7 +234,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = social_places_open(social, params->now_ns)) < 0 ||
 	    (err = social_sync_ways_open(social, params->now_ns)) < 0 ||
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
-	    (err = social_writing_open(social, params->now_ns)) < 0) {
+	    (err = social_writing_open(social, params->now_ns)) < 0 ||
+	    (err = social_slot_links_open(social, &params->slots, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
 	}
@@ -243,6 +248,7 @@ void social_stop(struct social *social)
 	if (!social || social->is_stopped)
 		return;
 	social->is_stopped = true;
+	social_slots_stop(social->slots);
 	social_write_stop(social->write);
 	social_copies_stop(social);
 	social_sync_ways_stop(social);
@@ -258,6 +264,7 @@ void social_close(struct social *social)
 	if (!social)
 		return;
 	social_stop(social);
+	social_slot_links_close(social);
 	social_write_free(social->write);
 	social_read_free(social->read);
 	social_copies_close(social);
@@ -309,4 +316,5 @@ void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_
 	social_groups_session_up(social->groups, key, now_ns);
 	social_sync_session_up(social->sync, key, now_ns);
 	social_anchors_session_up(social->anchors, key, now_ns);
+	social_slots_session(social->slots, key, true, now_ns);
 }

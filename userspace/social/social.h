@@ -8,6 +8,7 @@
 
 #include "social/anchors/social_anchors.h"
 #include "social/ground/social_ground.h"
+#include "social/slots/social_slots.h"
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
 #include "social/replicas/replicas.h"
@@ -28,7 +29,6 @@
  *
  * Home worker only; nothing blocks.
  */
-struct slots;
 struct social;
 struct people;
 struct groups;
@@ -63,6 +63,7 @@ struct social_params {
 	struct social_config config;
 	struct social_ground ground;
 	struct social_ways ways;
+	struct slots_config slots;
 	uint64_t now_ns;
 };
 /*

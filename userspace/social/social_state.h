@@ -37,6 +37,7 @@ struct social {
 	struct sync *sync;
 	struct post_watch post_watch; /* sync_ways.c */
 	struct people_watch people_watch;
+	struct slot_links *slot_links;
 };
 
 /* social_copies.c: holders, replicas and revocations. stop and close take what was not opened. */
@@ -59,5 +60,10 @@ WEFT_MUST_CHECK
 int social_places_open(struct social *social, uint64_t now_ns);
 void social_places_stop(struct social *social);
 void social_places_close(struct social *social);
+/* slot_links.c: opens the slots behind all that they take from; closes them. */
+WEFT_MUST_CHECK
+int social_slot_links_open(struct social *social, const struct slots_config *config,
+			   uint64_t now_ns);
+void social_slot_links_close(struct social *social);
 
 #endif
