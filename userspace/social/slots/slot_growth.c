@@ -4,8 +4,8 @@
  * while preferred slots are free. Nodes to begin with follow until there are a few slots. From then on
  * it is nodes of N2: those with few reporters, and those in no digest, lead further away (D11).
  *
- * A reporter may name keys that are none. So at most SLOTS_PER_REPORTER of one reporter are asked at
- * once, and after SLOTS_FAILURES_MAX that were not reached in a row its nodes rest.
+ * A reporter may name keys that are none. So SLOTS_PER_REPORTER of one reporter are asked at once, and
+ * one more for each that was reached, until one was not. After SLOTS_FAILURES_MAX that were not reached in a row its nodes rest.
  */
 #include <string.h>
 
@@ -75,7 +75,7 @@ static struct slot *willing_reporter(const struct slot_reported *node, uint64_t 
 	for (struct list_node *at = node->reports.next; at != &node->reports; at = at->next) {
 		struct slot *slot = container_of(at, struct slot_report, of_node)->slot;
 
-		if (slot->trying_cnt < SLOTS_PER_REPORTER && now_ns >= slot->patience.retry_ns)
+		if (slot->trying_cnt < slot->trying_max && now_ns >= slot->patience.retry_ns)
 			return slot;
 	}
 	return NULL;
@@ -173,6 +173,10 @@ void social_slots_tried(struct slots *slots, const struct slot_talk *talk, int e
 			patience->retry_ns = now_ns + SLOTS_REST_NS +
 					     random_below(slots->ground->random, SLOTS_REST_NS);
 	}
+	if (reporter && err != 0 && err != WEFT_EREFUSED)
+		reporter->trying_max = SLOTS_PER_REPORTER;
+	else if (reporter && reporter->trying_max < SLOTS_GROW_AT_ONCE)
+		reporter->trying_max++;
 	/* One failure of a node is none of its reporter; three in a row are. */
 	if (reporter && reporter->patience.fail_cnt < SLOTS_FAILURES_MAX)
 		reporter->patience.retry_ns = 0;

@@ -117,6 +117,7 @@ static struct slot *slot_make(struct slots *slots, const struct slot_claim *clai
 		return NULL;
 	}
 	slot->digest = digest;
+	slot->trying_max = SLOTS_PER_REPORTER;
 	slot->since_ns = slot->heard_ns = slot->due_ns = now_ns;
 	list_init(&slot->reports);
 	err = map_put(&slots->by_key, slot->key, slot);

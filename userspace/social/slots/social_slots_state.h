@@ -77,7 +77,7 @@ struct slot {
 	uint8_t *digest; /* SLOT_DIGEST_LEN_MAX, of its place for good */
 	uint32_t digest_len, digest_cnt;
 	/* nodes of it that are asked for slots */
-	unsigned trying_cnt;
+	unsigned trying_cnt, trying_max;
 	struct slot_patience patience;
 };
 
