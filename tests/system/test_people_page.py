@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The page of people: its token, what it may load, and posts between two nodes in a real browser."""
+import contextlib
 import json
 import pathlib
 import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run
+from browser import Browser
+from gateway_pair import join
+from lab import OK, check, check_eq, run, wait_for
 from web import GATEWAY, QUICK, curl, token_of, url_of
 
 
@@ -99,6 +102,139 @@ def test_the_page_loads_its_own_files_alone(lab):
         check(name in ("people.css", "people.js", "data:,"), name)
     check_eq(ask(f"{url}/people/passwd")[0], 404, "others are not there")
     check("gateway.enabled" in lab.daemon("b").start().weft("social", "open").stderr, "what to do")
+
+
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><svg onload=alert(3)>\u202egnp.exe\u0007"
+
+
+class Page(Browser):
+    """The page of one node, opened as its person does."""
+
+    def __init__(self, node, name):
+        super().__init__()
+        url, code = address_of(node)
+        self.open(f"{url}/people/#t={code}")
+        self.until("!document.getElementById('app').hidden", "the page opens")
+        check_eq(self.value("location.hash"), "", "the code leaves the address")
+        self.until("document.getElementById('first').open", "it asks for a name at first")
+        self.write("first-name", name)
+        self.press("#first-form button")
+        self.until(f"document.getElementById('me').textContent === {json.dumps(name)}", "the name is kept")
+
+    def until(self, expression, what):
+        wait_for(lambda: self.value(expression) is True, what, pause=0.2)
+
+    def write(self, field, text):
+        self.value(f"document.getElementById({json.dumps(field)}).value = {json.dumps(text)}")
+
+    def press(self, selector):
+        self.value(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def press_word(self, selector, word):
+        self.value(f"[...document.querySelectorAll({json.dumps(selector)})]"
+                   f".find((one) => one.textContent === {json.dumps(word)}).click()")
+
+    def shows(self, panel, text, what):
+        self.until(f"document.getElementById({json.dumps(panel)}).innerText.includes({json.dumps(text)})", what)
+
+    def toasts(self):
+        return self.value("document.getElementById('toasts').innerText")
+
+
+def key_of(node):
+    return node.json("social", "status")["social"]["person"]
+
+
+@contextlib.contextmanager
+def two_people(lab):
+    a, b = start(lab), start(lab, "b")
+    join(b, a)
+    pages = []
+    try:
+        pages += [Page(a, "Ada"), Page(b, "Ben")]
+        for page, other in zip(pages, (b, a)):
+            page.press("#tab-people")
+            page.write("follow-key", key_of(other))
+            page.press("#follow button")
+            page.until("document.querySelectorAll('#follows li').length === 1", "the other one is followed")
+        yield pages
+        for page in pages:
+            check_eq(page.dialogs, [], "no page runs a script of a text")
+    finally:
+        for page in pages:
+            page.close()
+
+
+def post(page, text, audience="friends"):
+    page.press("#tab-feed")
+    page.until(f"[...document.getElementById('compose-audience').options].some((one) => one.value === '{audience}')",
+               "the readers to choose from")
+    page.value(f"document.getElementById('compose-audience').value = '{audience}'")
+    page.write("compose-text", text)
+    page.press("#compose button")
+    page.shows("feed", text.split("\u202e")[0], "the own post")
+
+
+def test_two_people_read_answer_and_take_back(lab):
+    with two_people(lab) as (ada, ben):
+        post(ada, EVIL)
+        ben.press("#tab-feed")
+        ben.shows("feed", "<script>alert(1)</script>", "the post as it was typed")
+        ben.shows("feed", "Ada", "by its author's name")
+        alien = "#feed script, #feed svg, #feed img:not(.face)"
+        check_eq(ben.value(f"document.querySelectorAll('{alien}').length"), 0, "it is text alone")
+        ben.press("#feed li button")
+        ben.until("!!document.querySelector('#feed li form')", "a field for the reply")
+        ben.value("document.querySelector('#feed li form textarea').value = 'A reply'")
+        ben.press("#feed li form button")
+        ada.shows("feed", "A reply", "the reply comes back")
+        ada.press("#tab-mine")
+        ada.shows("mine", "<script>", "the own post")
+        ada.press_word("#mine button", "Delete")
+        ada.press_word("#mine .asked button", "Yes")
+        ben.until("!document.getElementById('feed').innerText.includes('<script>')", "it is gone there, too")
+
+
+def test_a_message_arrives_with_a_badge(lab):
+    with two_people(lab) as (ada, ben):
+        ada.press("#tab-people")
+        ada.until("!!document.querySelector('#follows button')", "people")
+        ada.press_word("#follows button", "Message")
+        ada.until("!document.getElementById('thread').hidden", "an empty thread")
+        ada.write("reply-text", "Are you there?")
+        ada.press("#reply button")
+        ben.until("!document.querySelector('#tab-messages .badge').hidden", "the badge of messages")
+        ben.press("#tab-messages")
+        ben.shows("threads", "Are you there?", "the thread")
+        ben.press("#threads button")
+        ben.shows("thread-posts", "Are you there?", "the message")
+        ben.until("document.querySelector('#tab-messages .badge').hidden", "it was read")
+
+
+def test_a_text_for_others_is_not_shown(lab):
+    with two_people(lab) as (ada, ben):
+        ada.press("#tab-people")
+        ada.write("circle-name", "family")
+        ada.press("#circle-new button")
+        ada.shows("circles", "family", "the circle")
+        post(ada, "For the family alone", "circle:family")
+        post(ada, "For all friends")
+        ben.press("#tab-feed")
+        ben.shows("feed", "For all friends", "what is for friends")
+        check("For the family" not in ben.value("document.getElementById('feed').innerText"), "and no more")
+
+
+def test_a_page_whose_right_has_ended_says_how_to_go_on(lab):
+    node = start(lab)
+    page = Page(node, "Ada")
+    try:
+        check_eq(node.weft("social", "close").returncode, OK, "close")
+        page.press("#tab-settings")
+        page.until("!document.getElementById('locked').hidden", "it is locked")
+        check("weft social open" in page.text(), page.text())
+    finally:
+        page.close()
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
