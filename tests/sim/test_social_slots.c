@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 150 nodes with mesh slots: how full they get, and how soon they are whole again, where one node
- * starts anew or a third of them ends. Prints what it measures.
+ * 150 nodes with mesh slots: how full they get, and how soon they are whole again. One node starts
+ * anew, or a third of them ends. Prints what it measures.
  */
 #include <stdio.h>
 #include <stdlib.h>

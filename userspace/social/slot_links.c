@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the mesh slots take from the other parts: people whom this node knows publicly, routes, posts
- * that all may see, and where a node is. A reporter is asked for that by a search (635) that goes no
+ * What the mesh slots take from the other parts: people that this node knows publicly, and routes.
+ * Posts that all may see are among it, and where a node is. A reporter is asked for that by a search (635) that goes no
  * further. Nothing here asks a locator. Home worker.
  */
 #include <errno.h>
@@ -246,8 +246,9 @@ static void on_sources(void *ctx, void (*note)(void *arg, const uint8_t *key, en
 
 static bool on_anchor(void *ctx)
 {
-	(void)ctx;
-	return false;
+	const struct slot_links *links = ctx;
+
+	return social_anchors_is_anchor(links->social->anchors);
 }
 
 static size_t on_record(void *ctx, const uint8_t *key, uint8_t *out, size_t cap)

@@ -28,8 +28,8 @@ size_t social_footprint(const struct social_config *config)
 		return 0;
 	social_slots_config_defaults(&slots);
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
-	       social_groups_footprint() + social_routes_footprint() +
-	       social_anchors_footprint() + social_slots_footprint(&slots);
+	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint() +
+	       social_slots_footprint(&slots);
 }
 
 /* A person of this node. */

@@ -47,24 +47,24 @@ static int shard_take(struct groups *groups, struct group *group,
 	enum group_role role;
 	int err;
 
-	if (!groups_role(group, state->admin, &role) || role != GROUP_ADMIN ||
+	if (!social_groups_role(group, state->admin, &role) || role != GROUP_ADMIN ||
 	    !social_group_member(state, group->person)) {
 		groups->stats.refused_cnt++;
 		return WEFT_EREFUSED;
 	}
-	row = groups_row_add(groups, group, state->shard);
+	row = social_groups_row_add(groups, group, state->shard);
 	if (!row)
 		return WEFT_EFULL;
-	secret = groups_open(groups, state, message->wrapped, message->wrapped_by);
+	secret = social_groups_unseal(groups, state, message->wrapped, message->wrapped_by);
 	batch = store_batch_new(groups->params.ground.store);
-	err = groups_begin_row(groups, row, &message->state, secret, batch);
+	err = social_groups_begin_row(groups, row, &message->state, secret, batch);
 	if (err < 0) {
 		store_batch_free(batch);
 		node_key_free(secret);
-		groups_row_drop(groups, row);
+		social_groups_row_drop(groups, row);
 		return err;
 	}
-	return groups_submit(groups, batch, NULL, NULL);
+	return social_groups_submit(groups, batch, NULL, NULL);
 }
 
 /* A 640 of from; NULL: it was left here. */
@@ -89,20 +89,21 @@ static int key_hear(struct groups *groups, const uint8_t *from, const struct gro
 		return err;
 	}
 	*out_epoch = state->epoch;
-	group = groups_lookup(groups, state->group);
-	row = group ? groups_row(group, state->shard) : NULL;
-	if (group && !row && groups_row_home(group, group->person))
+	group = social_groups_lookup(groups, state->group);
+	row = group ? social_groups_row(group, state->shard) : NULL;
+	if (group && !row && social_groups_row_home(group, group->person))
 		return shard_take(groups, group, message);
 	if (!row || !social_group_member(row->now.state, group->person))
-		return groups_invite_note(groups, from ? from : state->admin, bytes);
-	outcome = groups_take(groups, row, message->state.bytes, message->state.len,
-			      groups_open(groups, state, message->wrapped, message->wrapped_by));
+		return social_groups_invite_note(groups, from ? from : state->admin, bytes);
+	outcome = social_groups_take(
+		groups, row, message->state.bytes, message->state.len,
+		social_groups_unseal(groups, state, message->wrapped, message->wrapped_by));
 	*out_epoch = row->now.state->epoch;
 	/* Where both sides lack what the other has, neither goes on. */
 	if (outcome == GROUP_MISSING && from &&
 	    (row->absent_ns == 0 || groups->now_ns - row->absent_ns > GROUP_ABSENT_NS))
-		groups_ask(groups, row, from, groups->now_ns);
-	groups_redo(groups, row, groups->now_ns);
+		social_groups_ask(groups, row, from, groups->now_ns);
+	social_groups_redo(groups, row, groups->now_ns);
 	return outcome == GROUP_REFUSED ? WEFT_EREFUSED : 0;
 }
 
@@ -151,14 +152,14 @@ static void on_rekey(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 
 	if (!is_admitted(groups, call, now_ns))
 		return;
-	outcome = groups_take_change(groups, call->payload, call->payload_len, &row);
+	outcome = social_groups_take_change(groups, call->payload, call->payload_len, &row);
 	if (!row) {
 		answer_err(groups, call, WEFT_EABSENT);
 		return;
 	}
 	if (outcome == GROUP_MISSING)
-		groups_ask(groups, row, call->peer_key, now_ns);
-	groups_redo(groups, row, now_ns);
+		social_groups_ask(groups, row, call->peer_key, now_ns);
+	social_groups_redo(groups, row, now_ns);
 	ack(groups, call, row->now.state->epoch);
 }
 
@@ -176,9 +177,9 @@ void social_groups_left(struct groups *groups, unsigned type, const void *bytes,
 		(void)key_hear(groups, NULL, &span, &epoch);
 		return;
 	}
-	(void)groups_take_change(groups, bytes, len, &row);
+	(void)social_groups_take_change(groups, bytes, len, &row);
 	if (row)
-		groups_redo(groups, row, now_ns);
+		social_groups_redo(groups, row, now_ns);
 }
 
 /* --- 642 --- */
@@ -244,9 +245,10 @@ static bool key_seal(struct groups *groups, const struct group_state *state, con
 		     uint8_t out[static GROUP_KEY_WRAPPED_LEN])
 {
 	const struct group_member *is = social_group_member(state, member);
-	const struct node_key *secret = groups_secret(groups, state->group, state->key);
+	const struct node_key *secret = social_groups_secret(groups, state->group, state->key);
 
-	return is && !is->is_visitor && secret && groups_wrap(groups, state, secret, member, out);
+	return is && !is->is_visitor && secret &&
+	       social_groups_wrap(groups, state, secret, member, out);
 }
 
 /* One change behind the page's others; they share room. false: no room, or member was none before. */
@@ -259,8 +261,8 @@ static bool change_add(struct groups *groups, const struct group_row *row, unsig
 	uint8_t wrapped[GROUP_KEY_WRAPPED_LEN], *start = room->pos;
 	bool is_added = false;
 
-	if (groups_load_state(groups, row, row->past[at - 1].epoch, &was) < 0 ||
-	    groups_load_state(groups, row, row->past[at].epoch, &is) < 0 ||
+	if (social_groups_load_state(groups, row, row->past[at - 1].epoch, &was) < 0 ||
+	    social_groups_load_state(groups, row, row->past[at].epoch, &is) < 0 ||
 	    !social_group_member(was.state, member))
 		goto free_both;
 	social_change_make(was.state, is.state, change);
@@ -274,8 +276,8 @@ static bool change_add(struct groups *groups, const struct group_row *row, unsig
 		page->changes[page->change_cnt++] =
 			(struct group_span){start, (size_t)(room->pos - start)};
 free_both:
-	group_held_free(&was);
-	group_held_free(&is);
+	social_group_held_free(&was);
+	social_group_held_free(&is);
 	return is_added;
 }
 
@@ -294,7 +296,7 @@ static void page_fill(struct groups *groups, const struct group_row *row, int co
 	/* One who is gone has no more to do with what is hidden. */
 	if (social_group_member(row->now.state, member) &&
 	    memcmp(ask->hides_sum, row->group->hides_sum, GROUP_HASH_LEN) != 0)
-		groups_hides(groups, row->group, ask->after, snapshot, page);
+		social_groups_hides(groups, row->group, ask->after, snapshot, page);
 }
 
 static void page_send(struct groups *groups, const struct mesh_call *call,
@@ -327,10 +329,10 @@ static bool was_member(struct groups *groups, const struct group_row *row, int c
 		       const uint8_t *member)
 {
 	struct group_held held = {0};
-	bool was = groups_load_state(groups, row, row->past[common].epoch, &held) == 0 &&
+	bool was = social_groups_load_state(groups, row, row->past[common].epoch, &held) == 0 &&
 		   social_group_member(held.state, member);
 
-	group_held_free(&held);
+	social_group_held_free(&held);
 	return was;
 }
 
@@ -350,8 +352,8 @@ static void on_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		refuse(groups, call, MESH_CODE_MALFORMED, "no question for a group");
 		return;
 	}
-	group = groups_lookup(groups, ask->group);
-	row = group ? groups_row(group, ask->shard) : NULL;
+	group = social_groups_lookup(groups, ask->group);
+	row = group ? social_groups_row(group, ask->shard) : NULL;
 	common = row ? common_of(row, ask) : -1;
 	member = ask->member ? ask->member : call->peer_key;
 	if (common < 0 || !is_proved(groups, call, row, ask) ||
@@ -360,11 +362,12 @@ static void on_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		return;
 	}
 	for (unsigned i = 0; i < ask->note_cnt; i++)
-		groups_note_take(groups, group, ask->notes[i].bytes, ask->notes[i].len, now_ns);
+		social_groups_note_take(groups, group, ask->notes[i].bytes, ask->notes[i].len,
+					now_ns);
 	page_send(groups, call, row, common, member);
 }
 
-int groups_answer_init(struct groups *groups)
+int social_groups_answer_init(struct groups *groups)
 {
 	const struct mesh_seam *mesh = &groups->params.ground.mesh;
 	int err;

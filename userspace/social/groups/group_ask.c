@@ -10,9 +10,9 @@
 
 static struct group_row *row_of(const struct groups *groups, const struct group_waiting *what)
 {
-	const struct group *group = groups_lookup(groups, what->group);
+	const struct group *group = social_groups_lookup(groups, what->group);
 
-	return group ? groups_row(group, what->shard) : NULL;
+	return group ? social_groups_row(group, what->shard) : NULL;
 }
 
 static void asking_free(struct group_asking *asking)
@@ -88,7 +88,7 @@ static bool asking_send(struct group_asking *asking, uint64_t after, uint64_t no
 		.arg = asking,
 	};
 
-	if (!row || row->past_cnt == 0 || !groups_has_session(groups, asking->what.peer))
+	if (!row || row->past_cnt == 0 || !social_groups_has_session(groups, asking->what.peer))
 		return false;
 	*message = (struct group_ask_message){.group = row->group->id,
 					      .shard = row->shard,
@@ -116,8 +116,8 @@ static unsigned changes_take(struct groups *groups, const struct group_page_mess
 	*out_stuck = false;
 	for (unsigned i = 0; i < page->change_cnt && !*out_stuck; i++) {
 		struct group_row *row;
-		enum group_outcome outcome = groups_take_change(groups, page->changes[i].bytes,
-								page->changes[i].len, &row);
+		enum group_outcome outcome = social_groups_take_change(
+			groups, page->changes[i].bytes, page->changes[i].len, &row);
 
 		took_cnt += outcome == GROUP_TOOK;
 		*out_stuck = outcome != GROUP_TOOK && outcome != GROUP_KNOWN;
@@ -143,9 +143,9 @@ static void page_take(struct group_asking *asking, const struct mesh_reply *repl
 	epoch = page->epoch;
 	took_cnt = changes_take(groups, page, &is_stuck);
 	for (unsigned i = 0; i < page->hide_cnt; i++)
-		groups_note_take(groups, row->group, page->hides[i].bytes, page->hides[i].len,
-				 now_ns);
-	groups_redo(groups, row, now_ns);
+		social_groups_note_take(groups, row->group, page->hides[i].bytes,
+					page->hides[i].len, now_ns);
+	social_groups_redo(groups, row, now_ns);
 	if ((next == 0 && (is_stuck || took_cnt == 0 || row->now.state->epoch >= epoch)) ||
 	    ++asking->page_cnt == PAGES_MAX || !asking_send(asking, next, now_ns))
 		asking_free(asking);
@@ -159,7 +159,7 @@ static void absent_hear(struct groups *groups, const struct group_waiting *what,
 	if (!row)
 		return;
 	row->absent_ns = now_ns;
-	groups_push_whole(groups, row, what->peer, now_ns);
+	social_groups_push_whole(groups, row, what->peer, now_ns);
 }
 
 static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -176,12 +176,12 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 			absent_hear(groups, &asking->what, now_ns);
 		asking_free(asking);
 	}
-	groups_ask_run(groups, now_ns);
+	social_groups_ask_run(groups, now_ns);
 }
 
 /* --- the queue --- */
 
-void groups_ask_run(struct groups *groups, uint64_t now_ns)
+void social_groups_ask_run(struct groups *groups, uint64_t now_ns)
 {
 	while (!groups->is_stopped && groups->waiting_cnt > 0 &&
 	       groups->asks.used_cnt < GROUP_ASKS_MAX) {
@@ -205,8 +205,8 @@ static bool is_waiting(const struct groups *groups, const struct group_waiting *
 	return false;
 }
 
-void groups_ask(struct groups *groups, const struct group_row *row, const uint8_t *peer,
-		uint64_t now_ns)
+void social_groups_ask(struct groups *groups, const struct group_row *row, const uint8_t *peer,
+		       uint64_t now_ns)
 {
 	struct group_waiting what;
 
@@ -218,10 +218,10 @@ void groups_ask(struct groups *groups, const struct group_row *row, const uint8_
 	if (groups->waiting_cnt == GROUP_WAITING_MAX || is_waiting(groups, &what))
 		return;
 	groups->waiting[(groups->waiting_at + groups->waiting_cnt++) % GROUP_WAITING_MAX] = what;
-	groups_ask_run(groups, now_ns);
+	social_groups_ask_run(groups, now_ns);
 }
 
-void groups_ask_stop(struct groups *groups)
+void social_groups_ask_stop(struct groups *groups)
 {
 	struct group_asking *asking;
 

@@ -16,7 +16,7 @@ static int person_of(struct groups *groups, const struct group *group, const str
 	*out_key = groups_own(groups, ask->person ? ask->person : group->person);
 	if (!*out_key)
 		return WEFT_EABSENT;
-	return groups_role(group, node_key_public(*out_key), out_role) ? 0 : WEFT_EREFUSED;
+	return social_groups_role(group, node_key_public(*out_key), out_role) ? 0 : WEFT_EREFUSED;
 }
 
 static int members_check(const struct group_ask *ask)
@@ -77,26 +77,26 @@ int social_group_create(struct groups *groups, const struct group_ask *ask, uint
 	if (!person)
 		return WEFT_EABSENT;
 	if ((err = members_check(ask)) < 0 || (err = state_begin(groups, ask, person)) < 0 ||
-	    (err = groups_secret_draw(groups, &secret)) < 0)
+	    (err = social_groups_secret_draw(groups, &secret)) < 0)
 		return err;
 	random_fill(groups->params.ground.random, nonce, sizeof(nonce));
 	social_group_id_make(node_key_public(secret), nonce, id);
-	op = groups_op_new(groups, id, person, 1);
-	group = op ? groups_add(groups, id) : NULL;
+	op = social_groups_op_new(groups, id, person, 1);
+	group = op ? social_groups_add(groups, id) : NULL;
 	if (!group) {
 		node_key_free(secret);
-		groups_op_free(op);
+		social_groups_op_free(op);
 		return op ? WEFT_EFULL : -ENOMEM;
 	}
 	memcpy(group->person, node_key_public(person), NODE_KEY_LEN);
 	(void)snprintf(group->name, sizeof(group->name), "%s", ask->name ? ask->name : "");
 	groups->edited.group = group->id;
-	if ((err = groups_op_add(op, NULL, &groups->edited, secret)) < 0)
-		groups_op_free(op);
+	if ((err = social_groups_op_add(op, NULL, &groups->edited, secret)) < 0)
+		social_groups_op_free(op);
 	else
-		err = groups_op_submit(op, group, ask->done, ask->arg);
+		err = social_groups_op_submit(op, group, ask->done, ask->arg);
 	if (err < 0) {
-		groups_drop(groups, group);
+		social_groups_drop(groups, group);
 		return err;
 	}
 	memcpy(out_group, id, GROUP_ID_LEN);
@@ -140,11 +140,11 @@ static int plan_gone(struct plan *plan, const uint8_t *key)
 /* Shards fill up in their order. */
 static int shards_assign(struct plan *plan, const struct group *group)
 {
-	struct group_row *row = groups_row_next(group, NULL);
+	struct group_row *row = social_groups_row_next(group, NULL);
 	unsigned room = 0, next_room = 0;
 	uint32_t shard = 0, last = 0;
 
-	for (struct group_row *at = row; at; at = groups_row_next(group, at))
+	for (struct group_row *at = row; at; at = social_groups_row_next(group, at))
 		last = at->shard + 1;
 	plan->shard_cnt = last;
 	for (unsigned i = 0; i < plan->ask->member_cnt;) {
@@ -158,7 +158,7 @@ static int shards_assign(struct plan *plan, const struct group *group)
 			for (unsigned m = 0; m < row->now.state->member_cnt; m++)
 				next_room -= !row->now.state->members[m].is_visitor;
 			shard = row->shard;
-			row = groups_row_next(group, row);
+			row = social_groups_row_next(group, row);
 		} else {
 			if (plan->shard_cnt == GROUP_SHARDS_MAX)
 				return WEFT_EFULL;
@@ -203,7 +203,7 @@ static int visitors_add(struct plan *plan, const struct group *group)
 	struct group_row *row = NULL;
 	int err = 0;
 
-	while ((row = groups_row_next(group, row)))
+	while ((row = social_groups_row_next(group, row)))
 		for (unsigned i = 0; i < row->now.state->member_cnt && err == 0; i++) {
 			const struct group_member *member = &row->now.state->members[i];
 
@@ -217,19 +217,20 @@ static int shard_new(struct group_op *op, struct plan *plan, const struct group 
 		     uint32_t shard)
 {
 	struct groups *groups = op->groups;
-	const struct group_state empty = {.group = op->group,
-					  .shard = shard,
-					  .shard_cnt = plan->shard_cnt,
-					  .root = groups_row_next(group, NULL)->now.state->root};
+	const struct group_state empty = {
+		.group = op->group,
+		.shard = shard,
+		.shard_cnt = plan->shard_cnt,
+		.root = social_groups_row_next(group, NULL)->now.state->root};
 	struct node_key *secret;
 	int err;
 
 	if ((err = plan_shard(plan, NULL, shard)) < 0 || (err = visitors_add(plan, group)) < 0 ||
 	    (err = social_group_edit(&empty, &plan->edit, &groups->edited)) < 0 ||
-	    (err = groups_secret_draw(groups, &secret)) < 0)
+	    (err = social_groups_secret_draw(groups, &secret)) < 0)
 		return err;
 	groups->edited.epoch = 0;
-	return groups_op_add(op, NULL, &groups->edited, secret);
+	return social_groups_op_add(op, NULL, &groups->edited, secret);
 }
 
 static int plan_run(struct group_op *op, struct plan *plan, const struct group *group)
@@ -238,10 +239,10 @@ static int plan_run(struct group_op *op, struct plan *plan, const struct group *
 	uint32_t next_shard = 0;
 	int err = 0;
 
-	while (err == 0 && (row = groups_row_next(group, row))) {
+	while (err == 0 && (row = social_groups_row_next(group, row))) {
 		next_shard = row->shard + 1;
 		if ((err = plan_shard(plan, row->now.state, row->shard)) == 0)
-			err = groups_op_edit(op, row, &plan->edit, plan->act == ACT_REKEY);
+			err = social_groups_op_edit(op, row, &plan->edit, plan->act == ACT_REKEY);
 	}
 	for (; err == 0 && plan->act == ACT_ADD && next_shard < plan->shard_cnt; next_shard++)
 		err = shard_new(op, plan, group, next_shard);
@@ -261,7 +262,7 @@ static int act_check(const struct group *group, const struct group_ask *ask, enu
 		return WEFT_EREFUSED;
 	for (unsigned i = 0; i < ask->member_cnt; i++) {
 		enum group_role theirs;
-		bool is_member = groups_role(group, ask->members[i], &theirs);
+		bool is_member = social_groups_role(group, ask->members[i], &theirs);
 
 		if (is_member == (act == ACT_ADD))
 			return act == ACT_ADD ? WEFT_EEXISTS : WEFT_EABSENT;
@@ -276,8 +277,8 @@ static int act_run(struct groups *groups, struct group *group, struct plan *plan
 		   const struct node_key *person)
 {
 	const struct group_ask *ask = plan->ask;
-	struct group_op *op = groups_op_new(groups, group->id, person,
-					    group->row_cnt + ask->member_cnt / GROUP_SHARD_MAX + 2);
+	struct group_op *op = social_groups_op_new(
+		groups, group->id, person, group->row_cnt + ask->member_cnt / GROUP_SHARD_MAX + 2);
 	int err;
 
 	plan->shard_of = calloc(ask->member_cnt + 1, sizeof(*plan->shard_of));
@@ -291,15 +292,15 @@ static int act_run(struct groups *groups, struct group *group, struct plan *plan
 		err = plan_run(op, plan, group);
 	free(plan->shard_of);
 	if (err < 0) {
-		groups_op_free(op);
+		social_groups_op_free(op);
 		return err;
 	}
-	return groups_op_submit(op, group, ask->done, ask->arg);
+	return social_groups_op_submit(op, group, ask->done, ask->arg);
 }
 
 static int act(struct groups *groups, const struct group_ask *ask, enum act act, uint64_t now_ns)
 {
-	struct group *group = groups_lookup(groups, ask->group);
+	struct group *group = social_groups_lookup(groups, ask->group);
 	const struct node_key *person;
 	enum group_role role;
 	struct plan *plan;

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "social/groups/groups_state.h"
 
-int groups_invites_init(struct groups *groups)
+int social_groups_invites_init(struct groups *groups)
 {
 	const struct fair_config config = {.name = "group invitations",
 					   .cap_cnt = GROUP_INVITES_MAX,
@@ -36,7 +36,7 @@ static void invite_free(struct group_invite *invite)
 	memset(invite, 0, sizeof(*invite));
 }
 
-void groups_invites_fini(struct groups *groups)
+void social_groups_invites_fini(struct groups *groups)
 {
 	for (unsigned i = 0; groups->invites && i <= GROUP_INVITES_MAX; i++)
 		free(groups->invites[i].bytes);
@@ -55,8 +55,8 @@ static void invite_drop(struct groups *groups, struct group_invite *invite, uint
 {
 	struct store_batch *batch = store_batch_new(groups->params.ground.store);
 
-	groups_drop_invite(batch, invite);
-	(void)groups_submit(groups, batch, NULL, NULL);
+	social_groups_drop_invite(batch, invite);
+	(void)social_groups_submit(groups, batch, NULL, NULL);
 	invite_release(groups, invite, now_ns);
 }
 
@@ -162,10 +162,10 @@ static void refusal_note(struct groups *groups, const struct group_invite *invit
 	memcpy(refusal->group, invite->group, sizeof(refusal->group));
 	memcpy(refusal->from, invite->from, sizeof(refusal->from));
 	refusal->at_ms = social_wall_ms(&groups->params.ground);
-	groups_put_refusal(batch, refusal, place);
+	social_groups_put_refusal(batch, refusal, place);
 }
 
-int groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value)
+int social_groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value)
 {
 	struct group_refusal refusal = {.at_ms = cursor_be64(value)};
 
@@ -188,7 +188,8 @@ static bool is_credible(const struct group_state *state)
 	return admin && admin->role == GROUP_ADMIN;
 }
 
-int groups_invite_note(struct groups *groups, const uint8_t *from, const struct group_span *bytes)
+int social_groups_invite_note(struct groups *groups, const uint8_t *from,
+			      const struct group_span *bytes)
 {
 	const struct group_state *state = &groups->read;
 	uint64_t now_ns = groups->now_ns;
@@ -222,12 +223,12 @@ int groups_invite_note(struct groups *groups, const uint8_t *from, const struct 
 	invite->is_used = true;
 	groups->stats.invite_cnt++;
 	batch = store_batch_new(groups->params.ground.store);
-	groups_put_invite(batch, invite);
-	groups_happened(groups, SOCIAL_GROUP_INVITED, invite->from, invite->name);
-	return groups_submit(groups, batch, NULL, NULL);
+	social_groups_put_invite(batch, invite);
+	social_groups_happened(groups, SOCIAL_GROUP_INVITED, invite->from, invite->name);
+	return social_groups_submit(groups, batch, NULL, NULL);
 }
 
-int groups_invite_load(struct groups *groups, const uint8_t *value, size_t len)
+int social_groups_invite_load(struct groups *groups, const uint8_t *value, size_t len)
 {
 	struct cursor c = cursor_of(value, len);
 	uint64_t time_ms = cursor_be64(&c);
@@ -266,7 +267,7 @@ static int invite_join(struct groups *groups, const struct group_invite *invite,
 		       const struct group_ask *ask)
 {
 	struct group_key_message *message = &groups->key_message;
-	struct group *group = groups_lookup(groups, invite->group);
+	struct group *group = social_groups_lookup(groups, invite->group);
 	struct store_batch *batch;
 	struct group_row *row;
 	struct node_key *secret;
@@ -277,28 +278,28 @@ static int invite_join(struct groups *groups, const struct group_invite *invite,
 		return WEFT_EDAMAGED;
 	batch = store_batch_new(groups->params.ground.store);
 	if (group)
-		groups_forget(groups, batch, group);
-	group = groups_add(groups, invite->group);
-	row = group ? groups_row_add(groups, group, invite->shard) : NULL;
+		social_groups_forget(groups, batch, group);
+	group = social_groups_add(groups, invite->group);
+	row = group ? social_groups_row_add(groups, group, invite->shard) : NULL;
 	if (!row) {
 		if (group)
-			groups_drop(groups, group);
+			social_groups_drop(groups, group);
 		store_batch_free(batch);
 		return WEFT_EFULL;
 	}
 	memcpy(group->person, invite->person, NODE_KEY_LEN);
 	memcpy(group->name, invite->name, sizeof(group->name));
-	secret = groups_open(groups, &groups->read, message->wrapped, message->wrapped_by);
-	err = groups_begin_row(groups, row, &message->state, secret, batch);
+	secret = social_groups_unseal(groups, &groups->read, message->wrapped, message->wrapped_by);
+	err = social_groups_begin_row(groups, row, &message->state, secret, batch);
 	if (err < 0) {
 		node_key_free(secret);
-		groups_drop(groups, group);
+		social_groups_drop(groups, group);
 		store_batch_free(batch);
 		return err;
 	}
-	groups_put_group(batch, group);
-	groups_drop_invite(batch, invite);
-	return groups_submit_for(groups, batch, ask);
+	social_groups_put_group(batch, group);
+	social_groups_drop_invite(batch, invite);
+	return social_groups_submit_for(groups, batch, ask);
 }
 
 int social_group_accept(struct groups *groups, const struct group_ask *ask, uint64_t now_ns)
@@ -315,9 +316,10 @@ int social_group_accept(struct groups *groups, const struct group_ask *ask, uint
 		return err;
 	memcpy(from, invite->from, sizeof(from));
 	invite_release(groups, invite, now_ns);
-	group = groups_lookup(groups, ask->group);
-	if (group && groups_has_session(groups, from))
-		groups_ask(groups, groups_row_home(group, group->person), from, now_ns);
+	group = social_groups_lookup(groups, ask->group);
+	if (group && social_groups_has_session(groups, from))
+		social_groups_ask(groups, social_groups_row_home(group, group->person), from,
+				  now_ns);
 	return 0;
 }
 
@@ -331,9 +333,9 @@ int social_group_refuse(struct groups *groups, const struct group_ask *ask, uint
 	if (!invite)
 		return WEFT_EABSENT;
 	batch = store_batch_new(groups->params.ground.store);
-	groups_drop_invite(batch, invite);
+	social_groups_drop_invite(batch, invite);
 	refusal_note(groups, invite, batch);
-	if ((err = groups_submit_for(groups, batch, ask)) < 0)
+	if ((err = social_groups_submit_for(groups, batch, ask)) < 0)
 		return err;
 	invite_release(groups, invite, now_ns);
 	return 0;

@@ -5,7 +5,7 @@
 #include "crypto/blake3/blake3.h"
 #include "social/groups/groups_state.h"
 
-void group_sum_add(struct group *group, const void *bytes, size_t len)
+void social_group_sum_add(struct group *group, const void *bytes, size_t len)
 {
 	uint8_t hash[GROUP_HASH_LEN];
 
@@ -16,7 +16,7 @@ void group_sum_add(struct group *group, const void *bytes, size_t len)
 
 static int group_load(struct groups *groups, const uint8_t *id, struct cursor *value)
 {
-	struct group *group = groups_add(groups, id);
+	struct group *group = social_groups_add(groups, id);
 	size_t name_len;
 
 	if (!group)
@@ -33,9 +33,9 @@ static int group_load(struct groups *groups, const uint8_t *id, struct cursor *v
 static int state_load(struct groups *groups, const uint8_t *id, uint64_t number,
 		      struct cursor *value)
 {
-	struct group *group = groups_lookup(groups, id);
+	struct group *group = social_groups_lookup(groups, id);
 	uint32_t shard = (uint32_t)(number >> GROUP_EPOCH_BITS);
-	struct group_row *row = group ? groups_row(group, shard) : NULL;
+	struct group_row *row = group ? social_groups_row(group, shard) : NULL;
 	uint64_t at_ms = cursor_be64(value);
 	struct group_past *past;
 	struct group_held held = {0};
@@ -44,12 +44,12 @@ static int state_load(struct groups *groups, const uint8_t *id, uint64_t number,
 
 	if (!group || value->bad)
 		return WEFT_EDAMAGED;
-	if (!row && !(row = groups_row_add(groups, group, shard)))
+	if (!row && !(row = social_groups_row_add(groups, group, shard)))
 		return WEFT_EFULL;
-	if ((err = group_held_set(&held, value->pos, len)) < 0)
+	if ((err = social_group_held_set(&held, value->pos, len)) < 0)
 		return err;
 	/* Rows ascend, so each is newer than the one before. */
-	group_held_free(&row->before);
+	social_group_held_free(&row->before);
 	row->before = row->now;
 	row->now = held;
 	if (row->past_cnt == GROUP_STATES_KEPT)
@@ -64,13 +64,13 @@ static int state_load(struct groups *groups, const uint8_t *id, uint64_t number,
 static void hide_load(struct groups *groups, const uint8_t *id, uint64_t number,
 		      const struct cursor *value)
 {
-	struct group *group = groups_lookup(groups, id);
+	struct group *group = social_groups_lookup(groups, id);
 
 	if (!group)
 		return;
 	group->hide_cnt++;
 	group->hidden_ms = number;
-	group_sum_add(group, value->pos, cursor_left(value));
+	social_group_sum_add(group, value->pos, cursor_left(value));
 }
 
 static int item_load(struct groups *groups, const struct store_item *item)
@@ -92,9 +92,9 @@ static int item_load(struct groups *groups, const struct store_item *item)
 		hide_load(groups, id, number, &value);
 		return 0;
 	case GROUP_KIND_INVITE:
-		return groups_invite_load(groups, item->value, item->value_len);
+		return social_groups_invite_load(groups, item->value, item->value_len);
 	case GROUP_KIND_REFUSED:
-		return groups_refusal_load(groups, number, &value);
+		return social_groups_refusal_load(groups, number, &value);
 	default:
 		return 0; /* read where it is needed */
 	}
@@ -112,16 +112,16 @@ static void settle(struct groups *groups)
 		for (struct list_node *r = group->rows.next; r != &group->rows; r = r->next) {
 			struct group_row *row = container_of(r, struct group_row, link);
 
-			row->secret = groups_secret_take(groups, row->now.state->key);
+			row->secret = social_groups_secret_take(groups, row->now.state->key);
 		}
 		if (group->row_cnt == 0) {
 			groups->stats.failed_cnt++;
-			groups_drop(groups, group);
+			social_groups_drop(groups, group);
 		}
 	}
 }
 
-int groups_load(struct groups *groups)
+int social_groups_load(struct groups *groups)
 {
 	struct store_iter iter =
 		store_iter_fresh(groups->params.ground.store, STORE_GROUPS, STORE_ALL);

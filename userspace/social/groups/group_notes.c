@@ -15,9 +15,10 @@ static int hide_take(struct groups *groups, struct group *group, const struct gr
 
 	if (memcmp(hide->group, group->id, GROUP_ID_LEN) != 0)
 		return WEFT_EMALFORMED;
-	if (!groups_role(group, hide->signer, &role) || !social_role_may(role, GROUP_ACT_HIDE))
+	if (!social_groups_role(group, hide->signer, &role) ||
+	    !social_role_may(role, GROUP_ACT_HIDE))
 		return WEFT_EREFUSED;
-	if ((err = groups_put_hide(groups, group, hide, bytes, len)) < 0)
+	if ((err = social_groups_put_hide(groups, group, hide, bytes, len)) < 0)
 		return err;
 	if (params->hidden)
 		params->hidden(params->ctx, hide->post, hide->is_hidden, groups->now_ns);
@@ -32,8 +33,9 @@ static const uint8_t *remover_of(const struct groups *groups, const struct group
 {
 	enum group_role role, theirs;
 
-	if (!groups_own(groups, group->person) || !groups_role(group, group->person, &role) ||
-	    !groups_role(group, leaver, &theirs))
+	if (!groups_own(groups, group->person) ||
+	    !social_groups_role(group, group->person, &role) ||
+	    !social_groups_role(group, leaver, &theirs))
 		return NULL;
 	return social_role_may(role,
 			       theirs > GROUP_POSTER ? GROUP_ACT_REMOVE_STAFF : GROUP_ACT_REMOVE)
@@ -58,8 +60,8 @@ static void leave_take(struct groups *groups, struct group *group, const struct 
 		groups->stats.refused_cnt++;
 }
 
-void groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes, size_t len,
-		      uint64_t now_ns)
+void social_groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes,
+			     size_t len, uint64_t now_ns)
 {
 	struct group_leave leave;
 	struct group_hide hide;
@@ -84,8 +86,8 @@ static void tell(struct groups *groups, const struct group *group, uint64_t now_
 		for (unsigned i = 0; i < row->now.state->member_cnt; i++) {
 			const uint8_t *key = row->now.state->members[i].key;
 
-			if (!groups_own(groups, key) && groups_has_session(groups, key))
-				groups_ask(groups, row, key, now_ns);
+			if (!groups_own(groups, key) && social_groups_has_session(groups, key))
+				social_groups_ask(groups, row, key, now_ns);
 		}
 	}
 }
@@ -93,7 +95,7 @@ static void tell(struct groups *groups, const struct group *group, uint64_t now_
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 			   const uint8_t post[static POST_ID_LEN], bool is_hidden, uint64_t now_ns)
 {
-	struct group *group = groups_lookup(groups, ask->group);
+	struct group *group = social_groups_lookup(groups, ask->group);
 	const struct node_key *person;
 	struct group_hide hide = {.group = ask->group,
 				  .post = post,
@@ -123,7 +125,7 @@ static bool is_only_admin(const struct group *group, const uint8_t *person)
 {
 	enum group_role role;
 
-	if (!groups_role(group, person, &role) || role != GROUP_ADMIN)
+	if (!social_groups_role(group, person, &role) || role != GROUP_ADMIN)
 		return false;
 	for (const struct list_node *at = group->rows.next; at != &group->rows; at = at->next) {
 		const struct group_row *row = container_of(at, struct group_row, link);
@@ -138,7 +140,7 @@ static bool is_only_admin(const struct group *group, const uint8_t *person)
 
 int social_group_leave(struct groups *groups, const struct group_ask *ask, uint64_t now_ns)
 {
-	struct group *group = groups_lookup(groups, ask->group);
+	struct group *group = social_groups_lookup(groups, ask->group);
 	struct store_batch *batch;
 	int err;
 
@@ -149,8 +151,8 @@ int social_group_leave(struct groups *groups, const struct group_ask *ask, uint6
 		return WEFT_EREFUSED;
 	group->is_leaving = true;
 	batch = store_batch_new(groups->params.ground.store);
-	groups_put_group(batch, group);
-	if ((err = groups_submit_for(groups, batch, ask)) < 0) {
+	social_groups_put_group(batch, group);
+	if ((err = social_groups_submit_for(groups, batch, ask)) < 0) {
 		group->is_leaving = false;
 		return err;
 	}

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "social/groups/groups_state.h"
 
-void groups_op_free(struct group_op *op)
+void social_groups_op_free(struct group_op *op)
 {
 	if (!op)
 		return;
@@ -23,8 +23,8 @@ void groups_op_free(struct group_op *op)
 	free(op);
 }
 
-struct group_op *groups_op_new(struct groups *groups, const uint8_t *group,
-			       const struct node_key *person, unsigned step_cap)
+struct group_op *social_groups_op_new(struct groups *groups, const uint8_t *group,
+				      const struct node_key *person, unsigned step_cap)
 {
 	struct group_op *op = calloc(1, sizeof(*op));
 
@@ -41,7 +41,7 @@ struct group_op *groups_op_new(struct groups *groups, const uint8_t *group,
 	return NULL;
 }
 
-int groups_secret_draw(struct groups *groups, struct node_key **out_key)
+int social_groups_secret_draw(struct groups *groups, struct node_key **out_key)
 {
 	uint8_t seed[NODE_KEY_SEED_LEN];
 	int err;
@@ -53,8 +53,8 @@ int groups_secret_draw(struct groups *groups, struct node_key **out_key)
 }
 
 /* Signs state, and adds it to op. secret is op's from here on. */
-int groups_op_add(struct group_op *op, struct group_row *row, struct group_state *state,
-		  struct node_key *secret)
+int social_groups_op_add(struct group_op *op, struct group_row *row, struct group_state *state,
+			 struct node_key *secret)
 {
 	struct group_step *step = &op->steps[op->step_cnt];
 	struct writer w;
@@ -78,8 +78,8 @@ int groups_op_add(struct group_op *op, struct group_row *row, struct group_state
 }
 
 /* The state that follows the row's with edit; nothing is added where nothing changes. */
-int groups_op_edit(struct group_op *op, struct group_row *row, const struct group_edit *edit,
-		   bool rekeys)
+int social_groups_op_edit(struct group_op *op, struct group_row *row, const struct group_edit *edit,
+			  bool rekeys)
 {
 	struct groups *groups = op->groups;
 	struct group_state *next = &groups->edited;
@@ -95,7 +95,7 @@ int groups_op_edit(struct group_op *op, struct group_row *row, const struct grou
 	next->previous = row->now.hash;
 	next->admin = node_key_public(op->person);
 	if (rekeys || social_group_needs_key(row->now.state, next)) {
-		if ((err = groups_secret_draw(groups, &secret)) < 0)
+		if ((err = social_groups_secret_draw(groups, &secret)) < 0)
 			return err;
 		next->key = node_key_public(secret);
 	}
@@ -103,7 +103,7 @@ int groups_op_edit(struct group_op *op, struct group_row *row, const struct grou
 		node_key_free(secret);
 		return WEFT_EREFUSED;
 	}
-	return groups_op_add(op, row, next, secret);
+	return social_groups_op_add(op, row, next, secret);
 }
 
 /* --- outcomes --- */
@@ -113,17 +113,17 @@ static struct group_row *shard_begin(struct group_op *op, struct group *group,
 {
 	struct groups *groups = op->groups;
 	const struct group_span state = {step->bytes, step->len};
-	struct group_row *row = groups_row_add(groups, group, step->shard);
+	struct group_row *row = social_groups_row_add(groups, group, step->shard);
 	struct store_batch *batch = store_batch_new(groups->params.ground.store);
 
-	if (row && groups_begin_row(groups, row, &state, step->secret, batch) == 0) {
+	if (row && social_groups_begin_row(groups, row, &state, step->secret, batch) == 0) {
 		step->secret = NULL;
-		(void)groups_submit(groups, batch, NULL, NULL);
+		(void)social_groups_submit(groups, batch, NULL, NULL);
 		return row;
 	}
 	store_batch_free(batch);
 	if (row)
-		groups_row_drop(groups, row);
+		social_groups_row_drop(groups, row);
 	return NULL;
 }
 
@@ -139,23 +139,24 @@ static void step_take(struct group_op *op, struct group *group, struct group_ste
 		row->is_busy = false;
 		step->row = NULL;
 		step->secret = NULL;
-		if (groups_take(op->groups, row, step->bytes, step->len, secret) != GROUP_TOOK) {
-			groups_redo(op->groups, row, op->groups->now_ns);
+		if (social_groups_take(op->groups, row, step->bytes, step->len, secret) !=
+		    GROUP_TOOK) {
+			social_groups_redo(op->groups, row, op->groups->now_ns);
 			return;
 		}
 	}
 	if (!row)
 		return;
 	op->groups->stats.made_cnt++;
-	groups_push(op->groups, row, op->groups->now_ns);
-	groups_redo(op->groups, row, op->groups->now_ns);
+	social_groups_push(op->groups, row, op->groups->now_ns);
+	social_groups_redo(op->groups, row, op->groups->now_ns);
 }
 
 static void op_done(void *arg, int err)
 {
 	struct group_op *op = arg;
 	struct groups *groups = op->groups;
-	struct group *group = groups_lookup(groups, op->group);
+	struct group *group = social_groups_lookup(groups, op->group);
 	void (*done)(void *arg, int err) = groups->is_stopped ? NULL : op->done;
 	void *done_arg = op->arg;
 
@@ -164,14 +165,14 @@ static void op_done(void *arg, int err)
 		step_take(op, group, &op->steps[i]);
 	/* A group that was never durable is none. */
 	if (err < 0 && group && group->row_cnt == 0)
-		groups_drop(groups, group);
-	groups_op_free(op);
+		social_groups_drop(groups, group);
+	social_groups_op_free(op);
 	if (done)
 		done(done_arg, err);
 }
 
-int groups_op_submit(struct group_op *op, struct group *group, void (*done)(void *arg, int err),
-		     void *arg)
+int social_groups_op_submit(struct group_op *op, struct group *group,
+			    void (*done)(void *arg, int err), void *arg)
 {
 	struct groups *groups = op->groups;
 	struct store_batch *batch = store_batch_new(groups->params.ground.store);
@@ -180,7 +181,7 @@ int groups_op_submit(struct group_op *op, struct group *group, void (*done)(void
 	op->done = done;
 	op->arg = arg;
 	if (group->row_cnt == 0)
-		groups_put_group(batch, group);
+		social_groups_put_group(batch, group);
 	for (unsigned i = 0; i < op->step_cnt; i++) {
 		const struct group_step *step = &op->steps[i];
 		const struct group_row at = {.group = group, .shard = step->shard};
@@ -190,14 +191,14 @@ int groups_op_submit(struct group_op *op, struct group *group, void (*done)(void
 		if (social_group_parse(step->bytes, step->len, &groups->read) < 0)
 			continue;
 		past.epoch = groups->read.epoch;
-		groups_put_state(batch, &at, &past, &held);
+		social_groups_put_state(batch, &at, &past, &held);
 		if (step->secret) {
-			groups_put_secret(groups, batch, &at, past.epoch, step->secret);
+			social_groups_put_secret(groups, batch, &at, past.epoch, step->secret);
 			groups->stats.wrapped_cnt++;
 		}
 	}
-	err = groups_submit(groups, batch, op_done, op);
+	err = social_groups_submit(groups, batch, op_done, op);
 	if (err < 0)
-		groups_op_free(op);
+		social_groups_op_free(op);
 	return err;
 }

@@ -7,11 +7,11 @@
 #include "base/random.h"
 #include "social/groups/groups_state.h"
 
-bool groups_wrap(struct groups *groups, const struct group_state *state,
-		 const struct node_key *secret, const uint8_t *member,
-		 uint8_t out[static GROUP_KEY_WRAPPED_LEN])
+bool social_groups_wrap(struct groups *groups, const struct group_state *state,
+			const struct node_key *secret, const uint8_t *member,
+			uint8_t out[static GROUP_KEY_WRAPPED_LEN])
 {
-	const struct group *group = groups_lookup(groups, state->group);
+	const struct group *group = social_groups_lookup(groups, state->group);
 	const struct node_key *person = group ? groups_own(groups, group->person) : NULL;
 	struct group_wrap wrap = {.group = state->group, .member = member, .epoch = state->epoch};
 	uint8_t nonce[12];
@@ -95,7 +95,7 @@ static size_t message_write(struct groups *groups, const struct group_row *row,
 			   memcmp(before->key, now->key, NODE_KEY_LEN) != 0;
 	bool wraps = has_key_of(row, member) && has_new_key;
 
-	wraps = wraps && groups_wrap(groups, now, row->secret, member->key, wrapped);
+	wraps = wraps && social_groups_wrap(groups, now, row->secret, member->key, wrapped);
 	*out_type = was ? MESH_GROUP_REKEY : MESH_GROUP_KEY;
 	return was ? change_write(groups, row, wraps ? wrapped : NULL)
 		   : state_write(groups, row, wraps ? wrapped : NULL);
@@ -116,7 +116,7 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	/* A member that lacks something before it asks by itself. */
 	(void)reply;
 	send_free(send);
-	groups_push_run(groups, now_ns);
+	social_groups_push_run(groups, now_ns);
 }
 
 /* false: too much is on its way. */
@@ -153,7 +153,7 @@ static bool member_push(struct groups *groups, struct group_row *row,
 			const struct group_member *member, uint64_t now_ns)
 {
 	const struct groups_params *params = &groups->params;
-	bool has_session = groups_has_session(groups, member->key);
+	bool has_session = social_groups_has_session(groups, member->key);
 	unsigned type;
 	size_t len;
 
@@ -172,8 +172,8 @@ static bool member_push(struct groups *groups, struct group_row *row,
 	return true;
 }
 
-void groups_push_whole(struct groups *groups, const struct group_row *row, const uint8_t *peer,
-		       uint64_t now_ns)
+void social_groups_push_whole(struct groups *groups, const struct group_row *row,
+			      const uint8_t *peer, uint64_t now_ns)
 {
 	const struct group_member *member = social_group_member(row->now.state, peer);
 	uint8_t wrapped[GROUP_KEY_WRAPPED_LEN];
@@ -181,16 +181,17 @@ void groups_push_whole(struct groups *groups, const struct group_row *row, const
 	bool wraps;
 	size_t len;
 
-	if (!member || !groups_role(row->group, row->group->person, &role) || role != GROUP_ADMIN)
+	if (!member || !social_groups_role(row->group, row->group->person, &role) ||
+	    role != GROUP_ADMIN)
 		return;
 	wraps = has_key_of(row, member) &&
-		groups_wrap(groups, row->now.state, row->secret, peer, wrapped);
+		social_groups_wrap(groups, row->now.state, row->secret, peer, wrapped);
 	len = state_write(groups, row, wraps ? wrapped : NULL);
 	if (len > 0)
 		(void)send_begin(groups, peer, MESH_GROUP_KEY, len, now_ns);
 }
 
-void groups_push_run(struct groups *groups, uint64_t now_ns)
+void social_groups_push_run(struct groups *groups, uint64_t now_ns)
 {
 	struct group_row *row;
 
@@ -209,15 +210,15 @@ void groups_push_run(struct groups *groups, uint64_t now_ns)
 	}
 }
 
-void groups_push(struct groups *groups, struct group_row *row, uint64_t now_ns)
+void social_groups_push(struct groups *groups, struct group_row *row, uint64_t now_ns)
 {
 	list_unlink(&row->push);
 	row->push_at = 0;
 	list_push_back(&groups->pushes, &row->push);
-	groups_push_run(groups, now_ns);
+	social_groups_push_run(groups, now_ns);
 }
 
-void groups_push_stop(struct groups *groups)
+void social_groups_push_stop(struct groups *groups)
 {
 	struct group_send *send;
 

@@ -35,13 +35,14 @@ static void redo_gone(struct group_redo *redo, const uint8_t *key)
 }
 
 /* One state that a person of this node made, and that is undone. */
-void groups_redo_add(struct groups *groups, struct group_row *row, uint64_t epoch)
+void social_groups_redo_add(struct groups *groups, struct group_row *row, uint64_t epoch)
 {
 	struct group_held was = {0}, is = {0};
 	struct group_change *change = malloc(sizeof(*change));
 
-	if (!change || groups_load_state(groups, row, epoch - 1, &was) < 0 ||
-	    groups_load_state(groups, row, epoch, &is) < 0 || !groups_own(groups, is.state->admin))
+	if (!change || social_groups_load_state(groups, row, epoch - 1, &was) < 0 ||
+	    social_groups_load_state(groups, row, epoch, &is) < 0 ||
+	    !groups_own(groups, is.state->admin))
 		goto free_all;
 	if (!row->redo && !(row->redo = calloc(1, sizeof(*row->redo))))
 		goto free_all;
@@ -54,8 +55,8 @@ void groups_redo_add(struct groups *groups, struct group_row *row, uint64_t epoc
 		redo_gone(row->redo, change->gone[i]);
 	row->redo->rekeys |= change->key != NULL;
 free_all:
-	group_held_free(&was);
-	group_held_free(&is);
+	social_group_held_free(&was);
+	social_group_held_free(&is);
 	free(change);
 }
 
@@ -81,7 +82,7 @@ static void redo_filter(struct group_redo *redo, const struct group_state *now)
 	redo->gone_cnt = gone_cnt;
 }
 
-void groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns)
+void social_groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns)
 {
 	struct group_redo *redo = row->redo;
 	struct group_edit edit;
@@ -97,12 +98,12 @@ void groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns)
 	edit = (struct group_edit){redo->set, redo->set_cnt,
 				   (const uint8_t(*)[NODE_KEY_LEN])redo->gone, redo->gone_cnt};
 	person = groups_own(groups, redo->person);
-	op = person ? groups_op_new(groups, row->group->id, person, 1) : NULL;
-	err = op ? groups_op_edit(op, row, &edit, redo->rekeys) : WEFT_EABSENT;
+	op = person ? social_groups_op_new(groups, row->group->id, person, 1) : NULL;
+	err = op ? social_groups_op_edit(op, row, &edit, redo->rekeys) : WEFT_EABSENT;
 	if (err == 0 && op->step_cnt > 0) {
-		err = groups_op_submit(op, row->group, NULL, NULL);
+		err = social_groups_op_submit(op, row->group, NULL, NULL);
 	} else {
-		groups_op_free(op);
+		social_groups_op_free(op);
 	}
 	/* The disk may keep up with the next round. */
 	if (err == WEFT_EBUSY && !row->redo)

@@ -41,7 +41,7 @@ static uint64_t number_of(uint32_t shard, uint64_t epoch)
 
 /* --- writing --- */
 
-void groups_put_group(struct store_batch *batch, const struct group *group)
+void social_groups_put_group(struct store_batch *batch, const struct group *group)
 {
 	uint8_t key[GROUP_KEY_BYTES], value[GROUP_VALUE_LEN];
 	struct writer w = writer_of(value, sizeof(value));
@@ -53,8 +53,8 @@ void groups_put_group(struct store_batch *batch, const struct group *group)
 			writer_len(&w));
 }
 
-void groups_put_state(struct store_batch *batch, const struct group_row *row,
-		      const struct group_past *past, const struct group_held *held)
+void social_groups_put_state(struct store_batch *batch, const struct group_row *row,
+			     const struct group_past *past, const struct group_held *held)
 {
 	uint8_t key[GROUP_KEY_BYTES], value[8 + GROUP_LEN_MAX];
 	struct writer w = writer_of(value, sizeof(value));
@@ -68,7 +68,8 @@ void groups_put_state(struct store_batch *batch, const struct group_row *row,
 		value, writer_len(&w));
 }
 
-void groups_drop_state(struct store_batch *batch, const struct group_row *row, uint64_t epoch)
+void social_groups_drop_state(struct store_batch *batch, const struct group_row *row,
+			      uint64_t epoch)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 
@@ -86,8 +87,9 @@ static struct group_wrap own_wrap(const struct groups *groups, const uint8_t *gr
 	return (struct group_wrap){.group = group, .admin = own, .member = own, .epoch = number};
 }
 
-void groups_put_secret(struct groups *groups, struct store_batch *batch,
-		       const struct group_row *row, uint64_t epoch, const struct node_key *secret)
+void social_groups_put_secret(struct groups *groups, struct store_batch *batch,
+			      const struct group_row *row, uint64_t epoch,
+			      const struct node_key *secret)
 {
 	const struct social_ground *ground = &groups->params.ground;
 	uint64_t number = number_of(row->shard, epoch);
@@ -107,7 +109,7 @@ void groups_put_secret(struct groups *groups, struct store_batch *batch,
 			writer_len(&w));
 }
 
-void groups_forget(struct groups *groups, struct store_batch *batch, struct group *group)
+void social_groups_forget(struct groups *groups, struct store_batch *batch, struct group *group)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 
@@ -116,9 +118,9 @@ void groups_forget(struct groups *groups, struct store_batch *batch, struct grou
 		const struct group_row *row = container_of(at, struct group_row, link);
 
 		for (unsigned i = 0; i < row->past_cnt; i++)
-			groups_drop_state(batch, row, row->past[i].epoch);
+			social_groups_drop_state(batch, row, row->past[i].epoch);
 	}
-	groups_drop(groups, group);
+	social_groups_drop(groups, group);
 }
 
 static struct store_key invite_key(uint8_t *key, const struct group_invite *invite)
@@ -127,7 +129,7 @@ static struct store_key invite_key(uint8_t *key, const struct group_invite *invi
 		      number_of(invite->shard, invite->epoch));
 }
 
-void groups_put_invite(struct store_batch *batch, const struct group_invite *invite)
+void social_groups_put_invite(struct store_batch *batch, const struct group_invite *invite)
 {
 	uint8_t key[GROUP_KEY_BYTES], value[8 + NODE_KEY_LEN + GROUP_KEY_LEN_MAX];
 	struct writer w = writer_of(value, sizeof(value));
@@ -139,15 +141,15 @@ void groups_put_invite(struct store_batch *batch, const struct group_invite *inv
 	store_batch_put(batch, STORE_GROUPS, invite_key(key, invite), value, writer_len(&w));
 }
 
-void groups_drop_invite(struct store_batch *batch, const struct group_invite *invite)
+void social_groups_drop_invite(struct store_batch *batch, const struct group_invite *invite)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 
 	store_batch_delete(batch, STORE_GROUPS, invite_key(key, invite));
 }
 
-void groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
-			unsigned place)
+void social_groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
+			       unsigned place)
 {
 	static const uint8_t zeros[GROUP_ID_LEN];
 	uint8_t key[GROUP_KEY_BYTES], value[8 + GROUP_ID_LEN + NODE_KEY_LEN];
@@ -165,8 +167,8 @@ static void count_failed(void *arg, int err)
 	((struct groups *)arg)->stats.failed_cnt += err < 0;
 }
 
-int groups_submit(struct groups *groups, struct store_batch *batch,
-		  void (*done)(void *arg, int err), void *arg)
+int social_groups_submit(struct groups *groups, struct store_batch *batch,
+			 void (*done)(void *arg, int err), void *arg)
 {
 	int err = store_submit(groups->params.ground.store, batch, done ? done : count_failed,
 			       done ? arg : groups);
@@ -194,7 +196,8 @@ static void person_done(void *arg, int err)
 		wait.done(wait.arg, err);
 }
 
-int groups_submit_for(struct groups *groups, struct store_batch *batch, const struct group_ask *ask)
+int social_groups_submit_for(struct groups *groups, struct store_batch *batch,
+			     const struct group_ask *ask)
 {
 	struct person_wait *wait = malloc(sizeof(*wait));
 	int err;
@@ -204,7 +207,7 @@ int groups_submit_for(struct groups *groups, struct store_batch *batch, const st
 		return -ENOMEM;
 	}
 	*wait = (struct person_wait){groups, ask->done, ask->arg};
-	err = groups_submit(groups, batch, person_done, wait);
+	err = social_groups_submit(groups, batch, person_done, wait);
 	if (err < 0)
 		free(wait);
 	return err;
@@ -214,11 +217,11 @@ int groups_submit_for(struct groups *groups, struct store_batch *batch, const st
 
 static int state_load(const struct group_held *from, struct group_held *out_held)
 {
-	return group_held_set(out_held, from->bytes, from->len);
+	return social_group_held_set(out_held, from->bytes, from->len);
 }
 
-int groups_load_state(struct groups *groups, const struct group_row *row, uint64_t epoch,
-		      struct group_held *out_held)
+int social_groups_load_state(struct groups *groups, const struct group_row *row, uint64_t epoch,
+			     struct group_held *out_held)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 	struct store_snapshot *snapshot;
@@ -237,7 +240,8 @@ int groups_load_state(struct groups *groups, const struct group_row *row, uint64
 			&value, &len);
 	if (err == 0)
 		err = len <= 8 ? WEFT_EDAMAGED
-			       : group_held_set(out_held, (const uint8_t *)value + 8, len - 8);
+			       : social_group_held_set(out_held, (const uint8_t *)value + 8,
+						       len - 8);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -269,7 +273,7 @@ static struct node_key *secret_open(struct groups *groups, const uint8_t *value,
 	return key;
 }
 
-struct node_key *groups_secret_take(struct groups *groups, const uint8_t *public)
+struct node_key *social_groups_secret_take(struct groups *groups, const uint8_t *public)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 	struct store_snapshot *snapshot;
@@ -297,10 +301,10 @@ static struct group_secret *secret_place(struct groups *groups)
 	return place;
 }
 
-const struct node_key *groups_secret(struct groups *groups, const uint8_t *group,
-				     const uint8_t *key)
+const struct node_key *social_groups_secret(struct groups *groups, const uint8_t *group,
+					    const uint8_t *key)
 {
-	const struct group *held = groups_lookup(groups, group);
+	const struct group *held = social_groups_lookup(groups, group);
 	struct group_secret *place;
 	struct node_key *secret;
 
@@ -318,7 +322,7 @@ const struct node_key *groups_secret(struct groups *groups, const uint8_t *group
 		if (row->secret && memcmp(row->now.state->key, key, NODE_KEY_LEN) == 0)
 			return row->secret;
 	}
-	secret = groups_secret_take(groups, key);
+	secret = social_groups_secret_take(groups, key);
 	if (!secret)
 		return NULL;
 	place = secret_place(groups);
@@ -327,7 +331,7 @@ const struct node_key *groups_secret(struct groups *groups, const uint8_t *group
 	return secret;
 }
 
-void groups_secrets_fini(struct groups *groups)
+void social_groups_secrets_fini(struct groups *groups)
 {
 	for (unsigned i = 0; i < GROUP_SECRETS_CAP; i++)
 		node_key_free(groups->secrets[i].key);
@@ -405,17 +409,17 @@ static void sum_replace(struct groups *groups, struct group *group, uint64_t for
 	const void *former;
 	size_t former_len;
 
-	group_sum_add(group, bytes, len);
+	social_group_sum_add(group, bytes, len);
 	if (former_ms == 0 || store_snapshot_open(groups->params.ground.store, &snapshot) < 0)
 		return;
 	if (store_get(snapshot, STORE_GROUPS, key_of(key, GROUP_KIND_HIDE, group->id, former_ms),
 		      &former, &former_len) == 0)
-		group_sum_add(group, former, former_len);
+		social_group_sum_add(group, former, former_len);
 	store_snapshot_close(snapshot);
 }
 
-int groups_put_hide(struct groups *groups, struct group *group, const struct group_hide *hide,
-		    const void *bytes, size_t len)
+int social_groups_put_hide(struct groups *groups, struct group *group,
+			   const struct group_hide *hide, const void *bytes, size_t len)
 {
 	uint64_t now_ms = social_wall_ms(&groups->params.ground), former_ms;
 	uint8_t key[GROUP_KEY_BYTES], value[POST_VALUE_LEN];
@@ -442,15 +446,15 @@ int groups_put_hide(struct groups *groups, struct group *group, const struct gro
 	writer_u8(&w, hide->is_hidden);
 	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_POST, hide->post, 0), value,
 			writer_len(&w));
-	if ((err = groups_submit(groups, batch, NULL, NULL)) < 0)
+	if ((err = social_groups_submit(groups, batch, NULL, NULL)) < 0)
 		return err;
 	group->hide_cnt += former_ms == 0;
 	group->hidden_ms = now_ms;
 	return 0;
 }
 
-void groups_hides(struct groups *groups, const struct group *group, uint64_t after,
-		  struct store_snapshot *snapshot, struct group_page_message *page)
+void social_groups_hides(struct groups *groups, const struct group *group, uint64_t after,
+			 struct store_snapshot *snapshot, struct group_page_message *page)
 {
 	uint8_t key[GROUP_KEY_BYTES];
 	struct store_iter iter = store_iter(snapshot, STORE_GROUPS,

@@ -21,7 +21,7 @@ static void past_push(struct groups *groups, struct store_batch *batch, struct g
 	struct group_past *past;
 
 	if (row->past_cnt == GROUP_STATES_KEPT) {
-		groups_drop_state(batch, row, row->past[0].epoch);
+		social_groups_drop_state(batch, row, row->past[0].epoch);
 		memmove(row->past, row->past + 1, --row->past_cnt * sizeof(row->past[0]));
 	}
 	past = &row->past[row->past_cnt++];
@@ -29,7 +29,7 @@ static void past_push(struct groups *groups, struct store_batch *batch, struct g
 	past->at_ms = social_wall_ms(&groups->params.ground);
 	memcpy(past->hash, row->now.hash, sizeof(past->hash));
 	memcpy(past->key, row->now.state->key, sizeof(past->key));
-	groups_put_state(batch, row, past, &row->now);
+	social_groups_put_state(batch, row, past, &row->now);
 }
 
 /* The new state keeps the key of the one before, or has another. */
@@ -41,10 +41,10 @@ static void secret_settle(struct groups *groups, struct store_batch *batch, stru
 	if (secret) {
 		node_key_free(row->secret);
 		row->secret = secret;
-		groups_put_secret(groups, batch, row, row->now.state->epoch, secret);
+		social_groups_put_secret(groups, batch, row, row->now.state->epoch, secret);
 	} else if (row->secret && memcmp(node_key_public(row->secret), key, NODE_KEY_LEN) != 0) {
 		node_key_free(row->secret);
-		row->secret = groups_secret_take(groups, key);
+		row->secret = social_groups_secret_take(groups, key);
 	}
 }
 
@@ -54,9 +54,9 @@ static void undo(struct groups *groups, struct store_batch *batch, struct group_
 {
 	for (unsigned i = 0; i < row->past_cnt; i++)
 		if (row->past[i].epoch >= epoch && row->past[i].epoch > 0)
-			groups_redo_add(groups, row, row->past[i].epoch);
+			social_groups_redo_add(groups, row, row->past[i].epoch);
 	while (row->past_cnt > 0 && row->past[row->past_cnt - 1].epoch >= epoch)
-		groups_drop_state(batch, row, row->past[--row->past_cnt].epoch);
+		social_groups_drop_state(batch, row, row->past[--row->past_cnt].epoch);
 	groups->stats.fork_cnt++;
 }
 
@@ -69,7 +69,7 @@ static void place_tell(struct groups *groups, const struct group_row *row)
 	const struct group_member *is = social_group_member(row->now.state, group->person);
 
 	if (was && !was->is_visitor && (!is || is->role != was->role))
-		groups_happened(groups, SOCIAL_GROUP_ROLE, group->person, group->name);
+		social_groups_happened(groups, SOCIAL_GROUP_ROLE, group->person, group->name);
 }
 
 /* base, which next follows, is moved to row->before. */
@@ -82,11 +82,11 @@ static enum group_outcome commit(struct groups *groups, struct group_row *row,
 	if (next->state->epoch <= row->now.state->epoch)
 		undo(groups, batch, row, next->state->epoch);
 	if (base->bytes) {
-		group_held_free(&row->before);
-		group_held_free(&row->now);
+		social_group_held_free(&row->before);
+		social_group_held_free(&row->now);
 		row->before = *base;
 	} else {
-		group_held_free(&row->before);
+		social_group_held_free(&row->before);
 		row->before = row->now;
 	}
 	row->now = *next;
@@ -95,14 +95,15 @@ static enum group_outcome commit(struct groups *groups, struct group_row *row,
 	groups->stats.taken_cnt++;
 	place_tell(groups, row);
 	/* What the disk does not take is asked for again after a restart. */
-	(void)groups_submit(groups, batch, NULL, NULL);
+	(void)social_groups_submit(groups, batch, NULL, NULL);
 	return GROUP_TOOK;
 }
 
-int groups_begin_row(struct groups *groups, struct group_row *row, const struct group_span *state,
-		     struct node_key *secret, struct store_batch *batch)
+int social_groups_begin_row(struct groups *groups, struct group_row *row,
+			    const struct group_span *state, struct node_key *secret,
+			    struct store_batch *batch)
 {
-	int err = group_held_set(&row->now, state->bytes, state->len);
+	int err = social_group_held_set(&row->now, state->bytes, state->len);
 
 	if (err < 0)
 		return err;
@@ -131,8 +132,8 @@ static enum group_outcome known(struct groups *groups, struct group_row *row, ui
 	if (!secret)
 		return GROUP_KNOWN;
 	batch = store_batch_new(groups->params.ground.store);
-	groups_put_secret(groups, batch, row, epoch, secret);
-	(void)groups_submit(groups, batch, NULL, NULL);
+	social_groups_put_secret(groups, batch, row, epoch, secret);
+	(void)social_groups_submit(groups, batch, NULL, NULL);
 	if (!row->secret && memcmp(row->now.state->key, node_key_public(secret), NODE_KEY_LEN) == 0)
 		row->secret = secret;
 	else
@@ -180,7 +181,7 @@ static enum group_outcome held_take(struct groups *groups, struct group_row *row
 	if (!at || memcmp(at->hash, next->state->previous, GROUP_HASH_LEN) != 0)
 		return refused(groups, GROUP_MISSING, secret);
 	follows_now = at->epoch == row->now.state->epoch;
-	if (!follows_now && groups_load_state(groups, row, at->epoch, &base) < 0)
+	if (!follows_now && social_groups_load_state(groups, row, at->epoch, &base) < 0)
 		return refused(groups, GROUP_BUSY, secret);
 	if (social_group_judge(follows_now ? row->now.state : base.state, at->hash, next->state) !=
 	    GROUP_VERDICT_NEXT)
@@ -188,19 +189,19 @@ static enum group_outcome held_take(struct groups *groups, struct group_row *row
 	else if (here)
 		outcome = fork_judge(groups, here, next);
 	if (outcome != GROUP_TOOK) {
-		group_held_free(&base);
+		social_group_held_free(&base);
 		return refused(groups, outcome, secret);
 	}
 	return commit(groups, row, &base, next, secret);
 }
 
-enum group_outcome groups_take(struct groups *groups, struct group_row *row, const uint8_t *bytes,
-			       size_t len, struct node_key *secret)
+enum group_outcome social_groups_take(struct groups *groups, struct group_row *row,
+				      const uint8_t *bytes, size_t len, struct node_key *secret)
 {
 	struct group_held next = {0};
 	enum group_outcome outcome;
 
-	if (group_held_set(&next, bytes, len) < 0) {
+	if (social_group_held_set(&next, bytes, len) < 0) {
 		node_key_free(secret);
 		return GROUP_BUSY;
 	}
@@ -210,7 +211,7 @@ enum group_outcome groups_take(struct groups *groups, struct group_row *row, con
 	}
 	outcome = held_take(groups, row, &next, secret);
 	if (outcome != GROUP_TOOK)
-		group_held_free(&next);
+		social_group_held_free(&next);
 	return outcome;
 }
 
@@ -235,8 +236,8 @@ static struct node_key *open_for(struct groups *groups, const struct group_wrap 
 	return key;
 }
 
-struct node_key *groups_open(struct groups *groups, const struct group_state *state,
-			     const uint8_t *wrapped, const uint8_t *wrapped_by)
+struct node_key *social_groups_unseal(struct groups *groups, const struct group_state *state,
+				      const uint8_t *wrapped, const uint8_t *wrapped_by)
 {
 	struct group_wrap wrap = {.group = state->group,
 				  .admin = wrapped_by ? wrapped_by : state->admin,
@@ -275,12 +276,13 @@ static enum group_outcome change_take(struct groups *groups, struct group_row *r
 		groups->stats.forged_cnt++;
 		return GROUP_REFUSED;
 	}
-	return groups_take(groups, row, groups->made, writer_len(&w),
-			   groups_open(groups, &groups->read, change->wrapped, change->wrapped_by));
+	return social_groups_take(
+		groups, row, groups->made, writer_len(&w),
+		social_groups_unseal(groups, &groups->read, change->wrapped, change->wrapped_by));
 }
 
-enum group_outcome groups_take_change(struct groups *groups, const uint8_t *bytes, size_t len,
-				      struct group_row **out_row)
+enum group_outcome social_groups_take_change(struct groups *groups, const uint8_t *bytes,
+					     size_t len, struct group_row **out_row)
 {
 	struct group_change *change = &groups->change;
 	const struct group *group;
@@ -294,17 +296,17 @@ enum group_outcome groups_take_change(struct groups *groups, const uint8_t *byte
 		groups->stats.forged_cnt++;
 		return GROUP_REFUSED;
 	}
-	group = groups_lookup(groups, change->group);
-	row = group ? groups_row(group, change->shard) : NULL;
+	group = social_groups_lookup(groups, change->group);
+	row = group ? social_groups_row(group, change->shard) : NULL;
 	if (!row)
 		return GROUP_REFUSED;
 	*out_row = row;
 	at = past_of(row, change->epoch - 1);
 	if (!at || memcmp(at->hash, change->previous, GROUP_HASH_LEN) != 0)
 		return refused(groups, GROUP_MISSING, NULL);
-	if (groups_load_state(groups, row, at->epoch, &base) < 0)
+	if (social_groups_load_state(groups, row, at->epoch, &base) < 0)
 		return GROUP_BUSY;
 	outcome = change_take(groups, row, change, &base);
-	group_held_free(&base);
+	social_group_held_free(&base);
 	return outcome;
 }

@@ -12,14 +12,14 @@
 
 /* --- states --- */
 
-void group_held_free(struct group_held *held)
+void social_group_held_free(struct group_held *held)
 {
 	free(held->bytes);
 	free(held->state);
 	*held = (struct group_held){0};
 }
 
-int group_held_set(struct group_held *held, const uint8_t *bytes, size_t len)
+int social_group_held_set(struct group_held *held, const uint8_t *bytes, size_t len)
 {
 	struct group_held made = {
 		.bytes = malloc(len), .len = len, .state = malloc(sizeof(*made.state))};
@@ -30,18 +30,18 @@ int group_held_set(struct group_held *held, const uint8_t *bytes, size_t len)
 		err = social_group_parse(made.bytes, len, made.state);
 	}
 	if (err < 0) {
-		group_held_free(&made);
+		social_group_held_free(&made);
 		return err;
 	}
 	blake3_hash(made.bytes, len, made.hash);
-	group_held_free(held);
+	social_group_held_free(held);
 	*held = made;
 	return 0;
 }
 
 /* --- the table --- */
 
-struct group *groups_lookup(const struct groups *groups, const uint8_t *id)
+struct group *social_groups_lookup(const struct groups *groups, const uint8_t *id)
 {
 	for (const struct list_node *at = groups->all.next; at != &groups->all; at = at->next) {
 		struct group *group = container_of(at, struct group, link);
@@ -52,27 +52,27 @@ struct group *groups_lookup(const struct groups *groups, const uint8_t *id)
 	return NULL;
 }
 
-struct group_row *groups_row_next(const struct group *group, const struct group_row *row)
+struct group_row *social_groups_row_next(const struct group *group, const struct group_row *row)
 {
 	const struct list_node *next = row ? row->link.next : group->rows.next;
 
 	return next == &group->rows ? NULL : container_of(next, struct group_row, link);
 }
 
-struct group_row *groups_row(const struct group *group, uint32_t shard)
+struct group_row *social_groups_row(const struct group *group, uint32_t shard)
 {
 	struct group_row *row = NULL;
 
-	while ((row = groups_row_next(group, row)) && row->shard != shard)
+	while ((row = social_groups_row_next(group, row)) && row->shard != shard)
 		;
 	return row;
 }
 
-struct group_row *groups_row_home(const struct group *group, const uint8_t *person)
+struct group_row *social_groups_row_home(const struct group *group, const uint8_t *person)
 {
 	struct group_row *row = NULL;
 
-	while ((row = groups_row_next(group, row))) {
+	while ((row = social_groups_row_next(group, row))) {
 		const struct group_member *member = social_group_member(row->now.state, person);
 
 		if (member && !member->is_visitor)
@@ -81,11 +81,11 @@ struct group_row *groups_row_home(const struct group *group, const uint8_t *pers
 	return NULL;
 }
 
-bool groups_role(const struct group *group, const uint8_t *key, enum group_role *out_role)
+bool social_groups_role(const struct group *group, const uint8_t *key, enum group_role *out_role)
 {
 	struct group_row *row = NULL;
 
-	while ((row = groups_row_next(group, row))) {
+	while ((row = social_groups_row_next(group, row))) {
 		const struct group_member *member = social_group_member(row->now.state, key);
 
 		if (!member)
@@ -96,7 +96,7 @@ bool groups_role(const struct group *group, const uint8_t *key, enum group_role 
 	return false;
 }
 
-struct group *groups_add(struct groups *groups, const uint8_t *id)
+struct group *social_groups_add(struct groups *groups, const uint8_t *id)
 {
 	struct group *group = groups->group_cnt < GROUPS_MAX ? calloc(1, sizeof(*group)) : NULL;
 
@@ -109,7 +109,7 @@ struct group *groups_add(struct groups *groups, const uint8_t *id)
 	return group;
 }
 
-struct group_row *groups_row_add(struct groups *groups, struct group *group, uint32_t shard)
+struct group_row *social_groups_row_add(struct groups *groups, struct group *group, uint32_t shard)
 {
 	struct group_row *row = groups->row_cnt < GROUP_ROWS_TOTAL ? calloc(1, sizeof(*row)) : NULL;
 	struct list_node *at = group->rows.prev;
@@ -127,31 +127,31 @@ struct group_row *groups_row_add(struct groups *groups, struct group *group, uin
 	return row;
 }
 
-void groups_row_drop(struct groups *groups, struct group_row *row)
+void social_groups_row_drop(struct groups *groups, struct group_row *row)
 {
 	list_unlink(&row->link);
 	list_unlink(&row->push);
 	row->group->row_cnt--;
 	groups->row_cnt--;
-	group_held_free(&row->now);
-	group_held_free(&row->before);
+	social_group_held_free(&row->now);
+	social_group_held_free(&row->before);
 	node_key_free(row->secret);
 	free(row->redo);
 	free(row);
 }
 
-void groups_drop(struct groups *groups, struct group *group)
+void social_groups_drop(struct groups *groups, struct group *group)
 {
 	struct group_row *row;
 
-	while ((row = groups_row_next(group, NULL)))
-		groups_row_drop(groups, row);
+	while ((row = social_groups_row_next(group, NULL)))
+		social_groups_row_drop(groups, row);
 	list_unlink(&group->link);
 	groups->group_cnt--;
 	free(group);
 }
 
-bool groups_has_session(const struct groups *groups, const uint8_t *key)
+bool social_groups_has_session(const struct groups *groups, const uint8_t *key)
 {
 	uint8_t session[MESH_SESSION_ID_LEN];
 	const struct mesh_seam *mesh = &groups->params.ground.mesh;
@@ -159,8 +159,8 @@ bool groups_has_session(const struct groups *groups, const uint8_t *key)
 	return mesh->ops->session(mesh->mesh, key, session) == 0;
 }
 
-void groups_happened(const struct groups *groups, enum social_event_kind kind,
-		     const uint8_t *person, const char *text)
+void social_groups_happened(const struct groups *groups, enum social_event_kind kind,
+			    const uint8_t *person, const char *text)
 {
 	const struct social_event event = {.kind = kind, .person = person, .text = text};
 	const struct social_ground *ground = &groups->params.ground;
@@ -179,8 +179,8 @@ static void row_round(struct groups *groups, struct group_row *row, uint64_t now
 	for (unsigned i = 0; i < state->member_cnt; i++) {
 		const uint8_t *key = state->members[row->round++ % state->member_cnt].key;
 
-		if (!groups_own(groups, key) && groups_has_session(groups, key)) {
-			groups_ask(groups, row, key, now_ns);
+		if (!groups_own(groups, key) && social_groups_has_session(groups, key)) {
+			social_groups_ask(groups, row, key, now_ns);
 			return;
 		}
 	}
@@ -195,9 +195,9 @@ static void on_round(struct timer *timer, uint64_t now_ns)
 		struct group *group = container_of(at, struct group, link);
 		struct group_row *row = NULL;
 
-		while ((row = groups_row_next(group, row))) {
+		while ((row = social_groups_row_next(group, row))) {
 			row_round(groups, row, now_ns);
-			groups_redo(groups, row, now_ns);
+			social_groups_redo(groups, row, now_ns);
 		}
 	}
 	timer_set(groups->params.ground.timers, timer, now_ns + GROUP_ROUND_NS);
@@ -215,7 +215,7 @@ static int lay_out(struct groups *groups)
 			     GROUP_ASKS_MAX)) < 0 ||
 	    (err = pool_init(&groups->answers, &groups->arena, sizeof(struct group_answer),
 			     GROUP_ANSWERS_MAX)) < 0 ||
-	    (err = groups_invites_init(groups)) < 0)
+	    (err = social_groups_invites_init(groups)) < 0)
 		return err;
 	arena_fit(&groups->arena);
 	return 0;
@@ -247,8 +247,8 @@ int social_groups_open(const struct groups_params *params, struct groups **out_g
 	list_init(&groups->all);
 	list_init(&groups->pushes);
 	timer_init(&groups->timer, on_round);
-	if ((err = lay_out(groups)) < 0 || (err = groups_load(groups)) < 0 ||
-	    (err = groups_answer_init(groups)) < 0) {
+	if ((err = lay_out(groups)) < 0 || (err = social_groups_load(groups)) < 0 ||
+	    (err = social_groups_answer_init(groups)) < 0) {
 		social_groups_close(groups);
 		return err;
 	}
@@ -263,8 +263,8 @@ void social_groups_stop(struct groups *groups)
 		return;
 	groups->is_stopped = true;
 	timer_cancel(groups->params.ground.timers, &groups->timer);
-	groups_push_stop(groups);
-	groups_ask_stop(groups);
+	social_groups_push_stop(groups);
+	social_groups_ask_stop(groups);
 	/* Edits on their way are freed by their outcome. */
 	store_flush(groups->params.ground.store);
 }
@@ -277,9 +277,9 @@ void social_groups_close(struct groups *groups)
 		return;
 	social_groups_stop(groups);
 	while ((group = list_first(&groups->all, struct group, link)))
-		groups_drop(groups, group);
-	groups_secrets_fini(groups);
-	groups_invites_fini(groups);
+		social_groups_drop(groups, group);
+	social_groups_secrets_fini(groups);
+	social_groups_invites_fini(groups);
 	arena_close(&groups->arena);
 	free(groups);
 }
@@ -294,8 +294,8 @@ void social_groups_session_up(struct groups *groups, const uint8_t key[static NO
 		struct group *group = container_of(at, struct group, link);
 		struct group_row *row = NULL;
 
-		while ((row = groups_row_next(group, row)))
+		while ((row = social_groups_row_next(group, row)))
 			if (social_group_member(row->now.state, key) && !groups_own(groups, key))
-				groups_ask(groups, row, key, now_ns);
+				social_groups_ask(groups, row, key, now_ns);
 	}
 }

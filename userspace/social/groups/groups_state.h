@@ -161,27 +161,27 @@ static inline const struct node_key *groups_own(const struct groups *groups, con
 {
 	return groups->params.own_key(groups->params.ctx, key);
 }
-struct group *groups_lookup(const struct groups *groups, const uint8_t *id);
-struct group_row *groups_row(const struct group *group, uint32_t shard);
-/* groups_row_next: the first behind NULL, ascending by shard; NULL behind the last. */
-struct group_row *groups_row_next(const struct group *group, const struct group_row *row);
-/* groups_row_home: the row in which person is a member; NULL: none. */
-struct group_row *groups_row_home(const struct group *group, const uint8_t *person);
-/* groups_role: of key in any shard; false: it is no member. */
-bool groups_role(const struct group *group, const uint8_t *key, enum group_role *out_role);
-/* groups_add, groups_row_add: NULL when there are too many, or no memory. */
-struct group *groups_add(struct groups *groups, const uint8_t *id);
-struct group_row *groups_row_add(struct groups *groups, struct group *group, uint32_t shard);
-void groups_row_drop(struct groups *groups, struct group_row *row);
-void groups_drop(struct groups *groups, struct group *group);
-bool groups_has_session(const struct groups *groups, const uint8_t *key);
-void groups_happened(const struct groups *groups, enum social_event_kind kind,
-		     const uint8_t *person, const char *text);
+struct group *social_groups_lookup(const struct groups *groups, const uint8_t *id);
+struct group_row *social_groups_row(const struct group *group, uint32_t shard);
+/* social_groups_row_next: the first behind NULL, ascending by shard; NULL behind the last. */
+struct group_row *social_groups_row_next(const struct group *group, const struct group_row *row);
+/* social_groups_row_home: the row in which person is a member; NULL: none. */
+struct group_row *social_groups_row_home(const struct group *group, const uint8_t *person);
+/* social_groups_role: of key in any shard; false: it is no member. */
+bool social_groups_role(const struct group *group, const uint8_t *key, enum group_role *out_role);
+/* social_groups_add, social_groups_row_add: NULL when there are too many, or no memory. */
+struct group *social_groups_add(struct groups *groups, const uint8_t *id);
+struct group_row *social_groups_row_add(struct groups *groups, struct group *group, uint32_t shard);
+void social_groups_row_drop(struct groups *groups, struct group_row *row);
+void social_groups_drop(struct groups *groups, struct group *group);
+bool social_groups_has_session(const struct groups *groups, const uint8_t *key);
+void social_groups_happened(const struct groups *groups, enum social_event_kind kind,
+			    const uint8_t *person, const char *text);
 
-/* group_held_set copies bytes, which social_group_parse takes. 0, WEFT_EMALFORMED or -ENOMEM. */
+/* social_group_held_set copies bytes, which social_group_parse takes. 0, WEFT_EMALFORMED or -ENOMEM. */
 WEFT_MUST_CHECK
-int group_held_set(struct group_held *held, const uint8_t *bytes, size_t len);
-void group_held_free(struct group_held *held);
+int social_group_held_set(struct group_held *held, const uint8_t *bytes, size_t len);
+void social_group_held_free(struct group_held *held);
 
 /* --- group_store.c --- */
 
@@ -196,45 +196,47 @@ void group_held_free(struct group_held *held);
 #define GROUP_KIND_REFUSED 'R'
 /* group_load.c */
 WEFT_MUST_CHECK
-int groups_load(struct groups *groups);
-void group_sum_add(struct group *group, const void *bytes, size_t len); /* takes away, too */
+int social_groups_load(struct groups *groups);
+void social_group_sum_add(struct group *group, const void *bytes, size_t len); /* takes away, too */
 /* Puts and deletes of a batch. */
-void groups_put_group(struct store_batch *batch, const struct group *group);
-void groups_put_state(struct store_batch *batch, const struct group_row *row,
-		      const struct group_past *past, const struct group_held *held);
-void groups_drop_state(struct store_batch *batch, const struct group_row *row, uint64_t epoch);
-void groups_put_secret(struct groups *groups, struct store_batch *batch,
-		       const struct group_row *row, uint64_t epoch, const struct node_key *secret);
-/* groups_forget: a group with its states and what was hidden goes; keys stay for what was written. */
-void groups_forget(struct groups *groups, struct store_batch *batch, struct group *group);
-void groups_put_invite(struct store_batch *batch, const struct group_invite *invite);
-void groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
-			unsigned place);
-void groups_drop_invite(struct store_batch *batch, const struct group_invite *invite);
-/* groups_submit takes batch in any case; an error is counted, and done then is not called. */
-int groups_submit(struct groups *groups, struct store_batch *batch,
-		  void (*done)(void *arg, int err), void *arg);
-/* groups_submit_for: ask's done is called when it is durable, while groups is not stopped. */
+void social_groups_put_group(struct store_batch *batch, const struct group *group);
+void social_groups_put_state(struct store_batch *batch, const struct group_row *row,
+			     const struct group_past *past, const struct group_held *held);
+void social_groups_drop_state(struct store_batch *batch, const struct group_row *row,
+			      uint64_t epoch);
+void social_groups_put_secret(struct groups *groups, struct store_batch *batch,
+			      const struct group_row *row, uint64_t epoch,
+			      const struct node_key *secret);
+/* social_groups_forget: a group with its states and what was hidden goes; keys stay for what was written. */
+void social_groups_forget(struct groups *groups, struct store_batch *batch, struct group *group);
+void social_groups_put_invite(struct store_batch *batch, const struct group_invite *invite);
+void social_groups_put_refusal(struct store_batch *batch, const struct group_refusal *refusal,
+			       unsigned place);
+void social_groups_drop_invite(struct store_batch *batch, const struct group_invite *invite);
+/* social_groups_submit takes batch in any case; an error is counted, and done then is not called. */
+int social_groups_submit(struct groups *groups, struct store_batch *batch,
+			 void (*done)(void *arg, int err), void *arg);
+/* social_groups_submit_for: ask's done is called when it is durable, while groups is not stopped. */
 WEFT_MUST_CHECK
-int groups_submit_for(struct groups *groups, struct store_batch *batch,
-		      const struct group_ask *ask);
-/* groups_load_state: a past state of row, from memory or disk. 0, WEFT_EABSENT, WEFT_EDAMAGED, -ENOMEM. */
+int social_groups_submit_for(struct groups *groups, struct store_batch *batch,
+			     const struct group_ask *ask);
+/* social_groups_load_state: a past state of row, from memory or disk. 0, WEFT_EABSENT, WEFT_EDAMAGED, -ENOMEM. */
 WEFT_MUST_CHECK
-int groups_load_state(struct groups *groups, const struct group_row *row, uint64_t epoch,
-		      struct group_held *out_held);
-/* groups_secret: of the public key, as social_group_secret gives it. */
-const struct node_key *groups_secret(struct groups *groups, const uint8_t *group,
-				     const uint8_t *key);
-/* groups_secret_take: from the disk, the caller's to free; NULL: none. */
-struct node_key *groups_secret_take(struct groups *groups, const uint8_t *key);
-void groups_secrets_fini(struct groups *groups);
+int social_groups_load_state(struct groups *groups, const struct group_row *row, uint64_t epoch,
+			     struct group_held *out_held);
+/* social_groups_secret: of the public key, as social_group_secret gives it. */
+const struct node_key *social_groups_secret(struct groups *groups, const uint8_t *group,
+					    const uint8_t *key);
+/* social_groups_secret_take: from the disk, the caller's to free; NULL: none. */
+struct node_key *social_groups_secret_take(struct groups *groups, const uint8_t *key);
+void social_groups_secrets_fini(struct groups *groups);
 /* What was hidden: 0 or WEFT_EFULL, WEFT_EEXISTS (not newer), an error of the disk. */
 WEFT_MUST_CHECK
-int groups_put_hide(struct groups *groups, struct group *group, const struct group_hide *hide,
-		    const void *bytes, size_t len);
-/* groups_hides fills page with the hides that came after that; they lie in snapshot. */
-void groups_hides(struct groups *groups, const struct group *group, uint64_t after,
-		  struct store_snapshot *snapshot, struct group_page_message *page);
+int social_groups_put_hide(struct groups *groups, struct group *group,
+			   const struct group_hide *hide, const void *bytes, size_t len);
+/* social_groups_hides fills page with the hides that came after that; they lie in snapshot. */
+void social_groups_hides(struct groups *groups, const struct group *group, uint64_t after,
+			 struct store_snapshot *snapshot, struct group_page_message *page);
 
 /* --- group_take.c --- */
 
@@ -247,21 +249,22 @@ enum group_outcome {
 	GROUP_BUSY, /* the disk does not keep up */
 };
 /*
- * groups_take: bytes are a state that was read with its signature. secret (may be NULL) is its key's, and
+ * social_groups_take: bytes are a state that was read with its signature. secret (may be NULL) is its key's, and
  * becomes this function's.
  */
-enum group_outcome groups_take(struct groups *groups, struct group_row *row, const uint8_t *bytes,
-			       size_t len, struct node_key *secret);
-/* groups_take_change reads, applies and takes; a secret key in it is opened. */
-enum group_outcome groups_take_change(struct groups *groups, const uint8_t *bytes, size_t len,
-				      struct group_row **out_row);
-/* groups_open: the secret key of state that was sealed to a person of this node; NULL: none. */
-struct node_key *groups_open(struct groups *groups, const struct group_state *state,
-			     const uint8_t *wrapped, const uint8_t *wrapped_by);
-/* groups_begin_row: a new row has its first state, durable or on its way. */
+enum group_outcome social_groups_take(struct groups *groups, struct group_row *row,
+				      const uint8_t *bytes, size_t len, struct node_key *secret);
+/* social_groups_take_change reads, applies and takes; a secret key in it is opened. */
+enum group_outcome social_groups_take_change(struct groups *groups, const uint8_t *bytes,
+					     size_t len, struct group_row **out_row);
+/* social_groups_unseal: the secret key of state that was sealed to a person of this node; NULL: none. */
+struct node_key *social_groups_unseal(struct groups *groups, const struct group_state *state,
+				      const uint8_t *wrapped, const uint8_t *wrapped_by);
+/* social_groups_begin_row: a new row has its first state, durable or on its way. */
 WEFT_MUST_CHECK
-int groups_begin_row(struct groups *groups, struct group_row *row, const struct group_span *state,
-		     struct node_key *secret, struct store_batch *batch);
+int social_groups_begin_row(struct groups *groups, struct group_row *row,
+			    const struct group_span *state, struct node_key *secret,
+			    struct store_batch *batch);
 
 /* --- group_op.c --- */
 
@@ -282,65 +285,66 @@ struct group_op {
 	void (*done)(void *arg, int err);
 	void *arg;
 };
-struct group_op *groups_op_new(struct groups *groups, const uint8_t *group,
-			       const struct node_key *person, unsigned step_cap);
-void groups_op_free(struct group_op *op);
-/* groups_op_add signs state of row (NULL: a new shard); secret is op's from here on. */
+struct group_op *social_groups_op_new(struct groups *groups, const uint8_t *group,
+				      const struct node_key *person, unsigned step_cap);
+void social_groups_op_free(struct group_op *op);
+/* social_groups_op_add signs state of row (NULL: a new shard); secret is op's from here on. */
 WEFT_MUST_CHECK
-int groups_op_add(struct group_op *op, struct group_row *row, struct group_state *state,
-		  struct node_key *secret);
-/* groups_op_edit: the state that follows the row's with edit; none where nothing changes. */
+int social_groups_op_add(struct group_op *op, struct group_row *row, struct group_state *state,
+			 struct node_key *secret);
+/* social_groups_op_edit: the state that follows the row's with edit; none where nothing changes. */
 WEFT_MUST_CHECK
-int groups_op_edit(struct group_op *op, struct group_row *row, const struct group_edit *edit,
-		   bool rekeys);
-/* groups_op_submit: what is durable is taken and pushed. An error frees op. */
+int social_groups_op_edit(struct group_op *op, struct group_row *row, const struct group_edit *edit,
+			  bool rekeys);
+/* social_groups_op_submit: what is durable is taken and pushed. An error frees op. */
 WEFT_MUST_CHECK
-int groups_op_submit(struct group_op *op, struct group *group, void (*done)(void *arg, int err),
-		     void *arg);
-/* groups_secret_draw: 0 or -errno. */
+int social_groups_op_submit(struct group_op *op, struct group *group,
+			    void (*done)(void *arg, int err), void *arg);
+/* social_groups_secret_draw: 0 or -errno. */
 WEFT_MUST_CHECK
-int groups_secret_draw(struct groups *groups, struct node_key **out_key);
+int social_groups_secret_draw(struct groups *groups, struct node_key **out_key);
 
 /* --- group_redo.c --- */
 
-/* groups_redo_add: the state of that epoch in row is undone. */
-void groups_redo_add(struct groups *groups, struct group_row *row, uint64_t epoch);
-/* groups_redo does again what a fork undid in row, if it can be now. */
-void groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns);
+/* social_groups_redo_add: the state of that epoch in row is undone. */
+void social_groups_redo_add(struct groups *groups, struct group_row *row, uint64_t epoch);
+/* social_groups_redo does again what a fork undid in row, if it can be now. */
+void social_groups_redo(struct groups *groups, struct group_row *row, uint64_t now_ns);
 
 /* --- group_push.c --- */
 
-void groups_push(struct groups *groups, struct group_row *row, uint64_t now_ns);
-/* groups_push_whole: the newest state to one member that has a session and none of the group. */
-void groups_push_whole(struct groups *groups, const struct group_row *row, const uint8_t *peer,
-		       uint64_t now_ns);
-void groups_push_run(struct groups *groups, uint64_t now_ns);
-void groups_push_stop(struct groups *groups);
-/* groups_wrap: the secret key of state for member, sealed by the group's person here. */
-bool groups_wrap(struct groups *groups, const struct group_state *state,
-		 const struct node_key *secret, const uint8_t *member,
-		 uint8_t out[static GROUP_KEY_WRAPPED_LEN]);
+void social_groups_push(struct groups *groups, struct group_row *row, uint64_t now_ns);
+/* social_groups_push_whole: the newest state to one member that has a session and none of the group. */
+void social_groups_push_whole(struct groups *groups, const struct group_row *row,
+			      const uint8_t *peer, uint64_t now_ns);
+void social_groups_push_run(struct groups *groups, uint64_t now_ns);
+void social_groups_push_stop(struct groups *groups);
+/* social_groups_wrap: the secret key of state for member, sealed by the group's person here. */
+bool social_groups_wrap(struct groups *groups, const struct group_state *state,
+			const struct node_key *secret, const uint8_t *member,
+			uint8_t out[static GROUP_KEY_WRAPPED_LEN]);
 
 /* --- group_ask.c, group_answer.c --- */
 
-void groups_ask(struct groups *groups, const struct group_row *row, const uint8_t *peer,
-		uint64_t now_ns);
-void groups_ask_run(struct groups *groups, uint64_t now_ns);
-void groups_ask_stop(struct groups *groups);
+void social_groups_ask(struct groups *groups, const struct group_row *row, const uint8_t *peer,
+		       uint64_t now_ns);
+void social_groups_ask_run(struct groups *groups, uint64_t now_ns);
+void social_groups_ask_stop(struct groups *groups);
 WEFT_MUST_CHECK
-int groups_answer_init(struct groups *groups);
+int social_groups_answer_init(struct groups *groups);
 
 /* --- group_invites.c, group_notes.c --- */
 
 WEFT_MUST_CHECK
-int groups_invites_init(struct groups *groups);
-void groups_invites_fini(struct groups *groups);
-/* groups_invite_note: groups->key_message and groups->read are of a 640, whose group is not here. */
+int social_groups_invites_init(struct groups *groups);
+void social_groups_invites_fini(struct groups *groups);
+/* social_groups_invite_note: groups->key_message and groups->read are of a 640, whose group is not here. */
 WEFT_MUST_CHECK
-int groups_invite_note(struct groups *groups, const uint8_t *from, const struct group_span *bytes);
-int groups_invite_load(struct groups *groups, const uint8_t *value, size_t len);
-int groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value);
-void groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes, size_t len,
-		      uint64_t now_ns);
+int social_groups_invite_note(struct groups *groups, const uint8_t *from,
+			      const struct group_span *bytes);
+int social_groups_invite_load(struct groups *groups, const uint8_t *value, size_t len);
+int social_groups_refusal_load(struct groups *groups, uint64_t place, struct cursor *value);
+void social_groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes,
+			     size_t len, uint64_t now_ns);
 
 #endif
