@@ -113,6 +113,7 @@ class Page(Browser):
 
     def __init__(self, node, name):
         super().__init__()
+        self.node = node
         url, code = address_of(node)
         self.open(f"{url}/people/#t={code}")
         self.until("!document.getElementById('app').hidden", "the page opens")
@@ -193,6 +194,8 @@ def test_two_people_read_answer_and_take_back(lab):
         ada.shows("mine", "<script>", "the own post")
         ada.press_word("#mine button", "Delete")
         ada.press_word("#mine .asked button", "Yes")
+        # Readers of a private post that is gone are not known any more, so the next sync says it.
+        check_eq(ben.node.weft("social", "sync", key_of(ada.node)).returncode, OK, "sync")
         ben.until("!document.getElementById('feed').innerText.includes('<script>')", "it is gone there, too")
 
 

@@ -10,6 +10,7 @@ const TABS = ["feed", "mine", "people", "messages", "settings"];
 
 let token = null;
 let own = null; // the profile of this node's person
+let stream = null; // ends the reading of events
 let names = new Map(); // of people, by key
 let with_people = null; // keys of the thread that is shown
 const cursors = { feed: null, mine: null };
@@ -65,6 +66,9 @@ async function ask(method, parameters = {}) {
 // A stream of server-sent events, read by fetch: no other way sends the token in a field.
 async function follow() {
 	let last = null;
+	if (stream)
+		return;
+	stream = new AbortController();
 	while (token) {
 		try {
 			last = await followOnce(last);
@@ -79,7 +83,7 @@ async function followOnce(last) {
 	const headers = { "X-Weft-Token": token };
 	if (last)
 		headers["Last-Event-ID"] = last;
-	const answer = await fetch("/events", { headers });
+	const answer = await fetch("/events", { headers, signal: stream.signal });
 	if (answer.status === 401) {
 		lock("What this page may do has ended.");
 		return last;
@@ -94,9 +98,10 @@ async function followOnce(last) {
 		rest = parts.pop();
 		for (const part of parts) {
 			const id = /^id: ?(.*)$/m.exec(part);
-			const kind = /^event: ?(.*)$/m.exec(part);
+			const data = /^data: ?(.*)$/m.exec(part);
+			const { kind, missed } = data ? JSON.parse(data[1]) : {};
 			last = id ? id[1] : last;
-			if (kind && /^(post|dm|profile|request|follow|group)\./.test(kind[1]))
+			if (missed || /^(post|dm|person|group)\./.test(kind ?? ""))
 				refreshSoon();
 		}
 	}
@@ -124,7 +129,7 @@ function face(key) {
 }
 
 async function loadNames() {
-	const { people } = await ask("ListFollowedPeople");
+	const { people } = await ask("ListFollowedPeople", { persona: 0 });
 	names = new Map(people.map((one) => [one.person, one.name]));
 	names.set(own.person, own.name);
 	return people;
@@ -144,7 +149,7 @@ function listOf(id, rows) {
 
 async function showPeople() {
 	const people = await loadNames();
-	const { circles } = await ask("ListCircles");
+	const { circles } = await ask("ListCircles", { persona: 0 });
 	const { requests } = await ask("ListRequests");
 
 	listOf("requests", requests.map((one) => personRow(one.person, one.name,
@@ -217,7 +222,7 @@ function postRow(post, mayReply = true) {
 function sure(row, question, work) {
 	row.querySelector(":scope > .asked")?.remove();
 	const asked = element("p", { className: "row asked" }, element("span", { textContent: question }),
-		button("Yes", work), button("No", () => asked.remove()));
+		button("Yes", () => { asked.remove(); return work(); }), button("No", () => asked.remove()));
 	row.append(asked);
 }
 
@@ -240,8 +245,9 @@ function writeBelow(row, label, text, work) {
 }
 
 function replyTo(row, post) {
+	const once = draw();
 	writeBelow(row, "Reply", "", (text) => ask("WritePost", {
-		text, reply_to: post.post_id, token: draw(), mentions: [],
+		text, reply_to: post.post_id, token: once, mentions: [],
 		...(post.audience === "public" ? { to: "public", people: [] }
 			: post.audience === "group" ? { to: "group", group: post.group, people: [] }
 			: { to: "people", people: [post.author] }),
@@ -265,6 +271,9 @@ async function showThread(row, post) {
 // A number that makes a call one that is done once.
 const draw = () => crypto.randomUUID();
 
+// A person writes, answers or reads a thread there: it is not replaced below them.
+const isBusy = (list) => list.querySelector("form, .asked, .posts") !== null;
+
 async function showPosts(tab, isMore) {
 	const list = byId(tab);
 	const panel = byId(`panel-${tab}`);
@@ -276,14 +285,15 @@ async function showPosts(tab, isMore) {
 	if (isMore)
 		asked.cursor = cursors[tab];
 	const { posts, cursor } = await ask("ReadFeed", asked);
-
-	cursors[tab] = cursor ?? null;
+	if (!isMore && isBusy(list))
+		return;
 	const rows = posts.map((post) => postRow(post));
 	if (isMore)
 		list.append(...rows);
-	else if (!list.querySelector("form, .asked"))
+	else
 		list.replaceChildren(...rows);
-	panel.querySelector(".empty").hidden = list.children.length > 0;
+	cursors[tab] = cursor ?? null;
+	panel.querySelector(".empty").hidden = list.children.length > 0 || Boolean(cursors[tab]);
 	panel.querySelector(".more").hidden = !cursors[tab];
 }
 
@@ -355,12 +365,17 @@ async function showMessages() {
 
 async function openThread(people) {
 	with_people = people;
+	replyToken = draw();
 	await choose("messages");
 	byId("reply-text").focus();
 }
 
 async function fillThread() {
+	if (document.hidden)
+		return;
 	const { messages } = await ask("ShowDirects", { people: with_people, limit: PAGE_LEN });
+	if (isBusy(byId("thread-posts")))
+		return;
 	byId("thread").hidden = false;
 	byId("thread-with").textContent = with_people.map((key) => nameOf(key)).join(", ");
 	byId("thread-posts").replaceChildren(...messages.reverse().map(({ post, receipts }) => {
@@ -450,6 +465,9 @@ async function choose(tab) {
 
 function lock(why) {
 	token = null;
+	stream?.abort();
+	stream = null;
+	byId("first").close();
 	byId("app").hidden = true;
 	byId("locked").hidden = false;
 	if (why)
@@ -468,7 +486,10 @@ function listen() {
 		byId(`tab-${tab}`).addEventListener("click", () => attempt(() => choose(tab)));
 	for (const tab of ["feed", "mine"])
 		byId(`panel-${tab}`).querySelector(".more").addEventListener("click", () => attempt(() => showPosts(tab, true)));
-	byId("compose-text").addEventListener("input", countText);
+	// Another text, or other readers, are another post.
+	for (const field of ["compose-text", "compose-audience"])
+		byId(field).addEventListener("input", () => { composeToken = draw(); countText(); });
+	byId("reply-text").addEventListener("input", () => { replyToken = draw(); });
 	onSubmit("compose", compose);
 	onSubmit("reply", sendReply);
 	onSubmit("follow", async () => {

@@ -9,16 +9,19 @@ void api_open_people_page(struct api *api, struct control_call *call,
 			  const struct api_open_people_page_in *in, uint64_t now_ns)
 {
 	char url[GATEWAY_PAGE_URL_CAP];
-	int err = api_http_page_issue(api->web, "/people/", now_ns, url);
 
 	(void)in;
-	if (err < 0)
-		control_fail(call, err, "gateway", "it is off",
-			     "set gateway.enabled = yes in weft.conf and start weftd again");
-	else if (!api->social)
+	if (!api->social)
 		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
 			     "set social.enabled = yes in weft.conf and start weftd again");
-	else
+	else if (!api->web)
+		control_fail(call, WEFT_EREFUSED, "gateway", "it is off",
+			     "set gateway.enabled = yes in weft.conf and start weftd again");
+	else if (api->config->web.role != CONTROL_OPERATE)
+		control_fail(call, WEFT_EREFUSED, "gateway.role",
+			     "a page has that role, and needs operate",
+			     "set gateway.role = operate in weft.conf and start weftd again");
+	else if (api_http_page_issue(api->web, "/people/", now_ns, url) == 0)
 		api_reply(call, open_people_page, .url = url, .expires_in_s = CODE_LIFE_S);
 }
 

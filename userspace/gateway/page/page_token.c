@@ -76,6 +76,8 @@ bool gateway_page_token_end(struct page_tokens *book, const char *text)
 
 	if (text && found)
 		book->tokens[found - book->tokens] = (struct page_secret){0};
+	if (!text)
+		memset(book->codes, 0, sizeof(book->codes));
 	for (unsigned i = 0; !text && i < PAGE_TOKEN_CAP; i++) {
 		has_ended |= book->tokens[i].expires_ns != 0;
 		book->tokens[i] = (struct page_secret){0};

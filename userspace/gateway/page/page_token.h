@@ -35,7 +35,7 @@ bool gateway_page_code_take(struct page_tokens *book, const char *code, uint64_t
 			    char out_token[static PAGE_TEXT_CAP]);
 /* gateway_page_token_is: text is a token that is not over; compared in constant time. */
 bool gateway_page_token_is(const struct page_tokens *book, const char *text, uint64_t now_ns);
-/* gateway_page_token_end: false when text is none. NULL: all of them; true when there was one. */
+/* gateway_page_token_end: false when text is none. NULL: all of them, and all codes; true when there was one. */
 bool gateway_page_token_end(struct page_tokens *book, const char *text);
 unsigned gateway_page_token_cnt(const struct page_tokens *book, uint64_t now_ns);
 

@@ -87,8 +87,10 @@ static void test_tokens_are_ended_alone_and_together(void)
 	CHECK(!gateway_page_token_end(&book, tokens[0]));
 	CHECK(!gateway_page_token_is(&book, tokens[0], NOW_NS));
 	CHECK(gateway_page_token_is(&book, tokens[1], NOW_NS));
+	gateway_page_code_make(&book, NOW_NS, code);
 	CHECK(gateway_page_token_end(&book, NULL));
 	CHECK(!gateway_page_token_is(&book, tokens[1], NOW_NS));
+	CHECK(!gateway_page_code_take(&book, code, NOW_NS, tokens[0]));
 }
 
 int main(void)
