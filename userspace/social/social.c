@@ -232,6 +232,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
 	    (err = social_places_open(social, params->now_ns)) < 0 ||
+	    (err = social_holders_open(&social->ground, &social->holders)) < 0 ||
 	    (err = social_sync_ways_open(social, params->now_ns)) < 0 ||
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
 	    (err = social_writing_open(social, params->now_ns)) < 0 ||
@@ -252,6 +253,7 @@ void social_stop(struct social *social)
 	social_write_stop(social->write);
 	social_copies_stop(social);
 	social_sync_ways_stop(social);
+	social_holders_stop(social->holders);
 	social_places_stop(social);
 	social_groups_stop(social->groups);
 	social_intake_stop(social->intake);
@@ -269,6 +271,7 @@ void social_close(struct social *social)
 	social_read_free(social->read);
 	social_copies_close(social);
 	social_sync_close(social->sync);
+	social_holders_close(social->holders);
 	social_places_close(social);
 	social_groups_close(social->groups);
 	social_intake_close(social->intake);

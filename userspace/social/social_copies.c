@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What knows of copies elsewhere (holders, replicas, revoke), and what these ask of people. */
+/* What acts on copies elsewhere (replicas, revoke), and what these ask of people. */
 #include "social/people/circles.h"
 #include "social/people/person_follows.h"
 #include "social/people/personas.h"
@@ -71,10 +71,8 @@ static int revoke_open(struct social *social, uint64_t now_ns)
 
 int social_copies_open(struct social *social, uint64_t now_ns)
 {
-	int err = social_holders_open(&social->ground, &social->holders);
+	int err = replicas_open(social, now_ns);
 
-	if (err == 0)
-		err = replicas_open(social, now_ns);
 	return err < 0 ? err : revoke_open(social, now_ns);
 }
 
@@ -82,14 +80,12 @@ void social_copies_stop(struct social *social)
 {
 	social_revoke_stop(social->revocations);
 	social_replicas_stop(social->replicas);
-	social_holders_stop(social->holders);
 }
 
 void social_copies_close(struct social *social)
 {
 	social_revoke_close(social->revocations);
 	social_replicas_close(social->replicas);
-	social_holders_close(social->holders);
 }
 
 struct post_holders *social_holders_of(const struct social *social)

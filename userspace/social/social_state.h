@@ -40,7 +40,7 @@ struct social {
 	struct slot_links *slot_links;
 };
 
-/* social_copies.c: holders, replicas and revocations. stop and close take what was not opened. */
+/* social_copies.c: replicas and revocations, behind the holders. stop and close take what was not opened. */
 WEFT_MUST_CHECK
 int social_copies_open(struct social *social, uint64_t now_ns);
 void social_copies_stop(struct social *social);

@@ -278,6 +278,34 @@ static void way_take_profile(void *ctx, const struct sync_take *take, uint64_t n
 	social_intake_profile(((struct social *)ctx)->intake, &object, now_ns);
 }
 
+/* --- what went out --- */
+
+_Static_assert(SYNC_GIVE_MAX <= HOLDERS_GIVEN_MAX, "the posts of an answer are marked at once");
+
+/* Of posts of this node's personas alone: only these are ever taken from readers here. */
+static int way_give(void *ctx, const struct sync_give *give)
+{
+	struct social *social = ctx;
+	uint8_t own[SYNC_GIVE_MAX][POST_ID_LEN];
+	struct holders_give marks = {
+		.person = give->person, .posts = own, .done = give->done, .arg = give->arg};
+	struct post_view view;
+
+	for (unsigned i = 0; i < give->post_cnt; i++)
+		if (social_posts_look(social->posts, give->posts[i], &view) == 0 &&
+		    social_own_key(social->people, view.author))
+			memcpy(own[marks.post_cnt++], give->posts[i], POST_ID_LEN);
+	return social_holders_give(social->holders, &marks);
+}
+
+static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	struct social *social = ctx;
+
+	if (social->replicas)
+		social_replicas_synced(social->replicas, key, now_ns);
+}
+
 /* --- what is new here --- */
 
 /* A deletion of a public post alone: the readers of another one are not known any more. */
@@ -351,6 +379,8 @@ int social_sync_ways_open(struct social *social, uint64_t now_ns)
 			  .take_visibility = way_take_visibility,
 			  .take_deletion = way_take_deletion,
 			  .take_profile = way_take_profile,
+			  .give = way_give,
+			  .synced = way_synced,
 			  .ctx = social},
 		.now_ns = now_ns,
 	};

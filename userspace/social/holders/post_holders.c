@@ -24,14 +24,14 @@ struct post_holders {
 	const struct social_ground *ground;
 	struct list_node waiting;
 	unsigned waiting_cnt;
-	unsigned noting_cnt; /* of them: what holders said */
+	unsigned noting_cnt, giving_cnt, revoking_cnt; /* of them, by what they are of */
 };
 
 /* Marks on their way to the disk. */
 struct waiting {
 	struct list_node link;
 	struct post_holders *holders;
-	bool is_noting;
+	unsigned *cnt; /* that of its kind */
 	void (*done)(void *arg, int err);
 	void *arg;
 };
@@ -143,15 +143,15 @@ static void on_durable(void *arg, int err)
 	void *done_arg = waiting->arg;
 
 	waiting->holders->waiting_cnt--;
-	waiting->holders->noting_cnt -= waiting->is_noting;
+	--*waiting->cnt;
 	list_unlink(&waiting->link);
 	free(waiting);
 	if (done)
 		done(done_arg, err);
 }
 
-/* Takes batch in every case. done NULL: it is of what holders said. */
-static int submit(struct post_holders *holders, struct store_batch *batch,
+/* Takes batch in every case; cnt is the number of its kind that wait. */
+static int submit(struct post_holders *holders, struct store_batch *batch, unsigned *cnt,
 		  void (*done)(void *arg, int err), void *arg)
 {
 	struct waiting *waiting = calloc(1, sizeof(*waiting));
@@ -160,8 +160,8 @@ static int submit(struct post_holders *holders, struct store_batch *batch,
 	if (err == 0 && holders->waiting_cnt == WAITING_MAX)
 		err = WEFT_EFULL;
 	if (err == 0) {
-		*waiting = (struct waiting){
-			.holders = holders, .is_noting = !done, .done = done, .arg = arg};
+		*waiting =
+			(struct waiting){.holders = holders, .cnt = cnt, .done = done, .arg = arg};
 		err = store_submit(holders->ground->store, batch, on_durable, waiting);
 	}
 	if (err < 0) {
@@ -171,7 +171,7 @@ static int submit(struct post_holders *holders, struct store_batch *batch,
 	}
 	list_push_back(&holders->waiting, &waiting->link);
 	holders->waiting_cnt++;
-	holders->noting_cnt += !done;
+	++*cnt;
 	return 0;
 }
 
@@ -203,11 +203,16 @@ int social_holders_give(struct post_holders *holders, const struct holders_give 
 	}
 	store_snapshot_close(snapshot);
 	if (err == 0 && fresh_cnt)
-		return submit(holders, batch, give->done, give->arg);
+		return submit(holders, batch, &holders->giving_cnt, give->done, give->arg);
 	store_batch_free(batch);
 	if (err == 0)
 		give->done(give->arg, 0);
 	return err;
+}
+
+bool social_holders_is_giving(const struct post_holders *holders)
+{
+	return holders->giving_cnt > 0;
 }
 
 int social_holders_revoked(struct post_holders *holders, const struct holder_revoked *revoked)
@@ -229,7 +234,7 @@ int social_holders_revoked(struct post_holders *holders, const struct holder_rev
 		row.holder.replaced_by = revoked->replaced_by;
 	batch = store_batch_new(holders->ground->store);
 	row_put(batch, &row);
-	return submit(holders, batch, revoked->done, revoked->arg);
+	return submit(holders, batch, &holders->revoking_cnt, revoked->done, revoked->arg);
 }
 
 /* --- walks --- */
@@ -416,7 +421,7 @@ int social_holders_note(struct post_holders *holders, const struct holder_said *
 	}
 	store_snapshot_close(snapshot);
 	if (err >= 0 && taken_cnt) {
-		err = submit(holders, batch, NULL, NULL);
+		err = submit(holders, batch, &holders->noting_cnt, NULL, NULL);
 		return err < 0 ? err : taken_cnt;
 	}
 	store_batch_free(batch);
@@ -448,7 +453,7 @@ void social_holders_forget(struct post_holders *holders, const uint8_t post[stat
 
 	(void)social_holders_each(holders, post, forget_one, &forgetting);
 	if (forgetting.has_any)
-		(void)submit(holders, forgetting.batch, NULL, NULL);
+		(void)submit(holders, forgetting.batch, &holders->noting_cnt, NULL, NULL);
 	else
 		store_batch_free(forgetting.batch);
 }

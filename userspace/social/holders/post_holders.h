@@ -72,6 +72,8 @@ struct holders_give {
 };
 WEFT_MUST_CHECK
 int social_holders_give(struct post_holders *holders, const struct holders_give *give);
+/* social_holders_is_giving: marks are on their way to the disk, which no walk shows yet. */
+bool social_holders_is_giving(const struct post_holders *holders);
 
 /* What a holder said of a post that this node has. */
 struct holder_said {

@@ -129,6 +129,8 @@ int social_revoke_fetched(struct revocations *revocations, const uint8_t post[st
 	err = social_holders_each(revocations->params.holders, post, count_holder, &counting);
 	if (err < 0)
 		return err;
+	/* What is on its way out now may be this post. */
+	counting.other_cnt += social_holders_is_giving(revocations->params.holders);
 	out_cost->fetched = counting.person_has	 ? REVOKE_FETCHED
 			    : counting.other_cnt ? REVOKE_MAYBE
 						 : REVOKE_NEVER;

@@ -79,6 +79,7 @@ int social_sync_open(const struct sync_params *params, struct sync **out_sync)
 		return -ENOMEM;
 	sync->params = *params;
 	sync->now_ns = params->now_ns;
+	list_init(&sync->givings);
 	timer_init(&sync->timer, on_due);
 	timer_init(&sync->news_timer, NULL);
 	err = lay_out(sync);
@@ -105,6 +106,7 @@ void social_sync_stop(struct sync *sync)
 		return;
 	social_sync_news_stop(sync);
 	social_sync_pull_stop(sync);
+	social_sync_givings_stop(sync);
 	social_sync_literal_stop(sync);
 }
 
@@ -116,6 +118,7 @@ void social_sync_close(struct sync *sync)
 	if (!sync)
 		return;
 	social_sync_stop(sync);
+	social_sync_givings_close(sync);
 	while (sync->pulls.objects && (pull = pool_next(&sync->pulls, pull)))
 		social_sync_pull_release(pull);
 	while (sync->peers.objects && (peer = pool_next(&sync->peers, peer)))

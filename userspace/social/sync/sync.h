@@ -34,6 +34,9 @@ struct node_key;
  * A post that a peer may not have is for it as if it were not there. No answer differs by it, in its
  * bytes or in the time that it takes.
  *
+ * A post that is not public is first noted on the disk as given to the peer, and goes out then. So no plan
+ * takes it for a post that the reader never fetched.
+ *
  * Tables, and what fills them:
  *
  *	peers	SYNC_UNITS_MAX units of SYNC_UNIT_FOLLOWS keys, and one for the peer: any peer that
@@ -61,6 +64,19 @@ void social_sync_config_defaults(struct sync_config *config);
 struct sync_copy {
 	struct sync_bytes post, claim, visibility;
 	void *owner;
+};
+
+/*
+ * Posts that are not public are about to go to the node of person; borrowed for the call. done is
+ * called once, also inside it, when that is on the disk.
+ */
+#define SYNC_GIVE_MAX 256u
+struct sync_give {
+	const uint8_t *person;
+	const uint8_t (*posts)[POST_ID_LEN];
+	unsigned post_cnt; /* at most SYNC_GIVE_MAX */
+	void (*done)(void *arg, int err);
+	void *arg;
 };
 
 /* What came from a peer; borrowed for the call. done is called once, also inside it; NULL: not wanted. */
@@ -132,6 +148,10 @@ struct sync_parts {
 	void (*take_visibility)(void *ctx, const struct sync_take *take, uint64_t now_ns);
 	void (*take_deletion)(void *ctx, const struct sync_take *take, uint64_t now_ns);
 	void (*take_profile)(void *ctx, const struct sync_take *take, uint64_t now_ns);
+	/* 0, or a negative code, and done is not called. NULL: nothing is noted of what goes out. */
+	int (*give)(void *ctx, const struct sync_give *give);
+	/* A pull from key ended well, and its session is there; may be NULL. */
+	void (*synced)(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 	void *ctx;
 };
 

@@ -196,13 +196,13 @@ static struct sync_lent *lent_make(struct sync *sync, const struct mesh_call *ca
 	return lent;
 }
 
-static void lent_send(struct sync_lent *lent, const struct mesh_call *call, unsigned type,
+static void lent_send(struct sync_lent *lent, struct mesh_incoming *incoming, unsigned type,
 		      size_t len)
 {
 	const struct transport_span span = {
 		.data = lent->bytes, .len = len, .done = lent_done, .arg = lent};
 
-	if (sync_ops(lent->sync)->answer(call->incoming, type, NULL, 0, &span) < 0)
+	if (sync_ops(lent->sync)->answer(incoming, type, NULL, 0, &span) < 0)
 		lent_done(lent);
 }
 
@@ -225,7 +225,7 @@ static void answer_send(struct sync *sync, const struct mesh_call *call, uint64_
 		return;
 	w = writer_of(lent->bytes, ANSWER_CAP);
 	social_sync_answer_write(&w, &sync->answer);
-	lent_send(lent, call, MESH_SOCIAL_POSTS, writer_len(&w));
+	lent_send(lent, call->incoming, MESH_SOCIAL_POSTS, writer_len(&w));
 }
 
 static int question_answer(struct question *question, const struct sync_hello *hello,
@@ -319,6 +319,7 @@ static void on_hello(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 struct page_draft {
 	struct sync *sync;
 	const struct sync_asker *asker;
+	struct sync_giving *giving; /* NULL: nothing of it waits for a mark */
 	struct sync_copy copies[2 * SYNC_GET_MAX];
 	size_t len;
 };
@@ -344,6 +345,11 @@ static bool page_add(struct page_draft *draft, const uint8_t *id, bool is_post)
 		parts->release(parts->ctx, copy);
 		return false;
 	}
+	if (!social_sync_giving_add(&draft->giving, draft->asker->peer, &row)) {
+		parts->release(parts->ctx, copy);
+		sync->stats.withheld_cnt++;
+		return true;
+	}
 	draft->len += len;
 	page->posts[page->post_cnt++] = (struct sync_post){
 		.id = id,
@@ -362,6 +368,88 @@ static bool page_add_all(struct page_draft *draft, const uint8_t *ids, size_t le
 	return true;
 }
 
+/* --- pages that wait for marks --- */
+
+static void page_left(void *arg)
+{
+	((struct sync_giving *)arg)->incoming = NULL;
+}
+
+/* The page in lent without what is lost: its length; 0: it cannot be said. */
+static size_t page_cut(const struct sync_giving *giving, struct sync_lent *lent)
+{
+	struct sync_page *page = malloc(sizeof(*page));
+	uint8_t *bytes = malloc(giving->len);
+	struct writer w = writer_of(bytes, bytes ? giving->len : 0);
+	unsigned cnt = 0;
+	size_t len = 0;
+
+	if (page && bytes && social_sync_page_parse(lent->bytes, giving->len, page) == 0) {
+		for (unsigned i = 0; i < page->post_cnt; i++)
+			if (!social_sync_is_lost(giving, page->posts[i].id))
+				page->posts[cnt++] = page->posts[i];
+		page->post_cnt = (uint16_t)cnt;
+		social_sync_page_write(&w, page);
+		/* Nothing, and a rest, is no page. */
+		len = w.bad || (cnt == 0 && page->has_rest) ? 0 : writer_len(&w);
+	}
+	free(page);
+	if (len) {
+		free(lent->bytes);
+		lent->bytes = bytes;
+	} else {
+		free(bytes);
+	}
+	return len;
+}
+
+static void page_given(struct sync_giving *giving, int err)
+{
+	struct sync *sync = giving->sync;
+	const struct mesh_ops *ops = sync_ops(sync);
+	struct sync_lent *lent = giving->arg;
+	struct sync_peer *peer = social_sync_peer_find(sync, giving->keys[0]);
+	size_t len = giving->len;
+
+	if (peer && memcmp(peer->session, giving->session, sizeof(peer->session)) != 0)
+		peer = NULL;
+	if (giving->incoming && social_sync_lost(giving, peer, err))
+		len = page_cut(giving, lent);
+	if (giving->incoming && len > SHORT_LEN) {
+		lent_send(lent, giving->incoming, MESH_POST_DATA, len);
+		free(giving);
+		return;
+	}
+	if (giving->incoming && len)
+		(void)ops->answer(giving->incoming, MESH_POST_DATA, lent->bytes, len, NULL);
+	else if (giving->incoming)
+		ops->answer_error(giving->incoming, MESH_CODE_BUSY, "not now", 1000);
+	lent_done(lent);
+	free(giving);
+}
+
+/* It holds its slot while it waits, so few wait at once, in fair shares. */
+static void page_give(struct page_draft *draft, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct sync *sync = draft->sync;
+	struct sync_giving *giving = draft->giving;
+	struct sync_lent *lent = lent_make(sync, call, draft->len, now_ns);
+	struct writer w;
+
+	if (!lent) {
+		free(giving);
+		return;
+	}
+	w = writer_of(lent->bytes, draft->len);
+	social_sync_page_write(&w, &sync->page);
+	giving->len = writer_len(&w);
+	giving->incoming = call->incoming;
+	giving->done = page_given;
+	giving->arg = lent;
+	sync_ops(sync)->abandoned(call->incoming, page_left, giving);
+	social_sync_give(giving);
+}
+
 static void page_send(struct page_draft *draft, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct sync *sync = draft->sync;
@@ -371,6 +459,10 @@ static void page_send(struct page_draft *draft, const struct mesh_call *call, ui
 
 	sync->stats.given_cnt += sync->page.post_cnt;
 	sync->stats.given_len += draft->len;
+	if (draft->giving) {
+		page_give(draft, call, now_ns);
+		return;
+	}
 	social_sync_page_write(&w, &sync->page);
 	if (!w.bad) {
 		(void)sync_ops(sync)->answer(call->incoming, MESH_POST_DATA, bytes, writer_len(&w),
@@ -382,7 +474,7 @@ static void page_send(struct page_draft *draft, const struct mesh_call *call, ui
 		return;
 	w = writer_of(lent->bytes, draft->len);
 	social_sync_page_write(&w, &sync->page);
-	lent_send(lent, call, MESH_POST_DATA, writer_len(&w));
+	lent_send(lent, call->incoming, MESH_POST_DATA, writer_len(&w));
 }
 
 static void on_get(void *ctx, const struct mesh_call *call, uint64_t now_ns)
@@ -409,6 +501,7 @@ static void on_get(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	social_sync_question(sync);
 	draft->sync = sync;
 	draft->asker = &asker;
+	draft->giving = NULL;
 	draft->len = SYNC_PAGE_HEAD_LEN;
 	sync->page.post_cnt = 0;
 	sync->page.has_rest = false;

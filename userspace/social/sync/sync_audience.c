@@ -4,6 +4,9 @@
  * post_filter.h. A question notes the verdict of each author and of each set of readers, so that it
  * looks at most once at either.
  */
+#include <stdlib.h>
+
+#include "base/container_of.h"
 #include "social/sync/sync_state.h"
 
 /* Verdicts: 0 in a memo is none of this question. */
@@ -177,4 +180,107 @@ bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
 		verdict =
 			memo_write(sync, memo, audience_has(sync, asker, row) ? MEMO_YES : MEMO_NO);
 	return verdict == MEMO_YES;
+}
+
+/* --- what waits for its marks --- */
+
+bool social_sync_giving_add(struct sync_giving **giving, const struct sync_peer *peer,
+			    const struct post_row *row)
+{
+	struct sync_giving *made = *giving;
+
+	if (row->audience == SYNC_AUDIENCE_PUBLIC || !peer->sync->params.parts.give)
+		return true;
+	if (!made) {
+		made = calloc(1, sizeof(*made));
+		if (!made)
+			return false;
+		made->sync = peer->sync;
+		made->key_cnt = peer->key_cnt;
+		memcpy(made->keys, peer->keys, sizeof(made->keys));
+		memcpy(made->session, peer->session, sizeof(made->session));
+		*giving = made;
+	}
+	if (made->cnt == SYNC_GIVE_MAX)
+		return false;
+	memcpy(made->ids[made->cnt++], row->id, POST_ID_LEN);
+	return true;
+}
+
+/* The mark of the next key; behind the last one it is over. */
+static void give_next(void *arg, int err)
+{
+	struct sync_giving *giving = arg;
+	const struct sync_parts *parts = &giving->sync->params.parts;
+	const struct sync_give give = {.person = giving->keys[giving->key_at],
+				       .posts = giving->ids,
+				       .post_cnt = giving->cnt,
+				       .done = give_next,
+				       .arg = giving};
+
+	if (err == 0 && giving->key_at < giving->key_cnt && !giving->sync->is_stopped) {
+		giving->key_at++;
+		err = parts->give(parts->ctx, &give);
+		if (err == 0)
+			return;
+	}
+	list_unlink(&giving->link);
+	giving->done(giving, err);
+}
+
+void social_sync_give(struct sync_giving *giving)
+{
+	list_push_back(&giving->sync->givings, &giving->link);
+	give_next(giving, 0);
+}
+
+/* What was asked for is looked at again: readers may be fewer since the page was made. */
+bool social_sync_lost(struct sync_giving *giving, const struct sync_peer *peer, int err)
+{
+	struct sync *sync = giving->sync;
+	const struct sync_parts *parts = &sync->params.parts;
+	const struct sync_asker asker = {.peer = peer};
+	unsigned lost_cnt = 0;
+	struct post_row row;
+
+	social_sync_question(sync);
+	for (unsigned i = 0; i < giving->cnt; i++)
+		if (err < 0 || !peer || !parts->row(parts->ctx, giving->ids[i], &row) ||
+		    !social_sync_may_have(sync, &asker, &row))
+			memmove(giving->ids[lost_cnt++], giving->ids[i], POST_ID_LEN);
+	giving->cnt = lost_cnt;
+	sync->stats.withheld_cnt += lost_cnt;
+	return lost_cnt > 0;
+}
+
+bool social_sync_is_lost(const struct sync_giving *giving, const uint8_t *id)
+{
+	for (unsigned i = 0; i < giving->cnt; i++)
+		if (memcmp(giving->ids[i], id, POST_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
+void social_sync_givings_stop(struct sync *sync)
+{
+	for (struct list_node *node = sync->givings.next; node != &sync->givings;
+	     node = node->next) {
+		struct sync_giving *giving = container_of(node, struct sync_giving, link);
+
+		if (giving->incoming)
+			sync_ops(sync)->answer_error(giving->incoming, MESH_CODE_BUSY,
+						     "the node stops", 0);
+		giving->incoming = NULL;
+	}
+}
+
+/* Their marks are called for no more. */
+void social_sync_givings_close(struct sync *sync)
+{
+	struct sync_giving *giving;
+
+	while ((giving = list_first(&sync->givings, struct sync_giving, link))) {
+		list_unlink(&giving->link);
+		giving->done(giving, WEFT_ECLOSED);
+	}
 }

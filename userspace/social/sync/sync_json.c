@@ -87,6 +87,18 @@ json_t *social_sync_json_make(enum sync_json_kind kind, json_t *body)
 	return root;
 }
 
+void social_sync_json_posts_cut(json_t *root, bool (*is_out)(const void *ctx, const uint8_t *id),
+				const void *ctx)
+{
+	json_t *posts = json_object_get(json_object_get(root, names[SYNC_JSON_POSTS]), "posts");
+	uint8_t id[POST_ID_LEN];
+
+	for (size_t i = json_array_size(posts); i-- > 0;)
+		if (!id_read(json_object_get(json_array_get(posts, i), "id"), id, sizeof(id)) ||
+		    is_out(ctx, id))
+			(void)json_array_remove(posts, i);
+}
+
 static json_t *hex_text(const uint8_t *bytes, size_t len)
 {
 	char *text = malloc(2 * len + 1);

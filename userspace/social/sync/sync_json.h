@@ -33,6 +33,9 @@ WEFT_MUST_CHECK
 int social_sync_json_ids(const json_t *body, const char *name, uint8_t (*out)[32], unsigned cap);
 /* social_sync_json_make wraps body, which is taken, as a message of kind. NULL: no memory. */
 json_t *social_sync_json_make(enum sync_json_kind kind, json_t *body);
+/* social_sync_json_posts_cut takes posts out of a message of them, for which is_out says so. */
+void social_sync_json_posts_cut(json_t *root, bool (*is_out)(const void *ctx, const uint8_t *id),
+				const void *ctx);
 /* social_sync_json_id: a string. */
 json_t *social_sync_json_id(const uint8_t id[static 32]);
 

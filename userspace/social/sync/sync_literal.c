@@ -23,9 +23,13 @@
 #define CODE_REFUSED	1u
 #define CODE_MALFORMED	2u
 
+/* Answers go in the order of the questions, so one behind one that waits waits as well. */
 struct literal_answer {
 	struct literal_conn *conn; /* NULL: it ended */
-	uint8_t *bytes;
+	unsigned number;
+	bool is_waiting; /* for the marks of its posts */
+	json_t *root;	 /* until it is sent */
+	uint8_t *bytes;	 /* since then */
 };
 struct literal_conn {
 	struct sync *sync;
@@ -36,7 +40,7 @@ struct literal_conn {
 	uint8_t *in;	       /* HEAD_LEN + SYNC_JSON_LEN_MAX */
 	size_t in_len;
 	struct literal_answer *answers[ANSWERS_MAX];
-	unsigned answer_cnt;
+	unsigned answer_cnt, answer_number;
 	uint64_t now_ns;
 };
 
@@ -65,57 +69,136 @@ static void answer_done(void *arg)
 			conn->answers[i] = NULL;
 			conn->answer_cnt--;
 		}
+	json_decref(answer->root);
 	free(answer->bytes);
 	free(answer);
 }
 
-static void answer_note(struct literal_conn *conn, struct literal_answer *answer)
+/* Those that were not sent; one that waits for marks goes when they are there. */
+static void answers_drop(struct literal_conn *conn)
 {
+	for (unsigned i = 0; i < ANSWERS_MAX; i++) {
+		struct literal_answer *answer = conn->answers[i];
+
+		if (!answer || answer->bytes)
+			continue;
+		if (!answer->is_waiting) {
+			answer_done(answer);
+			continue;
+		}
+		answer->conn = NULL;
+		conn->answers[i] = NULL;
+		conn->answer_cnt--;
+	}
+}
+
+/* NULL: there is no room or no memory. Takes root. */
+static struct literal_answer *answer_make(struct literal_conn *conn, json_t *root)
+{
+	struct literal_answer *answer = NULL;
 	unsigned i = 0;
 
+	if (root && conn->stream && conn->answer_cnt < ANSWERS_MAX)
+		answer = calloc(1, sizeof(*answer));
+	if (!answer) {
+		json_decref(root);
+		return NULL;
+	}
+	*answer = (struct literal_answer){
+		.conn = conn, .number = conn->answer_number++, .root = root};
 	while (conn->answers[i])
 		i++;
 	conn->answers[i] = answer;
 	conn->answer_cnt++;
-}
-
-/* A frame with root, or NULL. */
-static struct literal_answer *answer_make(struct literal_conn *conn, const json_t *root, size_t len)
-{
-	struct literal_answer *answer = malloc(sizeof(*answer));
-	uint8_t *bytes = malloc(HEAD_LEN + len);
-	struct writer w = writer_of(bytes, HEAD_LEN);
-
-	if (!answer || !bytes) {
-		free(answer);
-		free(bytes);
-		return NULL;
-	}
-	writer_be32(&w, (uint32_t)len);
-	(void)json_dumpb(root, (char *)bytes + HEAD_LEN, len, JSON_COMPACT);
-	*answer = (struct literal_answer){conn, bytes};
 	return answer;
 }
 
-/* Takes root; NULL: there was no memory for it. */
-static void json_send(struct literal_conn *conn, json_t *root)
+/* The frame; false: there was no memory for it, and the answer is gone. */
+static bool answer_send(struct literal_answer *answer)
 {
-	size_t len = root ? json_dumpb(root, NULL, 0, JSON_COMPACT) : 0;
-	struct literal_answer *answer = NULL;
-	struct transport_span span = {.len = HEAD_LEN + len, .done = answer_done};
+	struct literal_conn *conn = answer->conn;
+	size_t len = json_dumpb(answer->root, NULL, 0, JSON_COMPACT);
+	uint8_t *bytes = len ? malloc(HEAD_LEN + len) : NULL;
+	struct transport_span span = {
+		.data = bytes, .len = HEAD_LEN + len, .done = answer_done, .arg = answer};
+	struct writer w = writer_of(bytes, HEAD_LEN);
 
-	if (len && conn->stream && conn->answer_cnt < ANSWERS_MAX)
-		answer = answer_make(conn, root, len);
-	json_decref(root);
+	if (!bytes) {
+		answer_done(answer);
+		return false;
+	}
+	writer_be32(&w, (uint32_t)len);
+	(void)json_dumpb(answer->root, (char *)bytes + HEAD_LEN, len, JSON_COMPACT);
+	json_decref(answer->root);
+	answer->root = NULL;
+	answer->bytes = bytes;
+	if (conn->stream->ops->send(conn->stream, &span) < 0)
+		answer_done(answer);
+	return true;
+}
+
+static struct literal_answer *answer_next(const struct literal_conn *conn)
+{
+	struct literal_answer *next = NULL;
+
+	for (unsigned i = 0; i < ANSWERS_MAX; i++) {
+		struct literal_answer *answer = conn->answers[i];
+
+		if (answer && answer->root && (!next || answer->number < next->number))
+			next = answer;
+	}
+	return next;
+}
+
+static void answers_send(struct literal_conn *conn)
+{
+	struct literal_answer *answer;
+
+	while ((answer = answer_next(conn)) && !answer->is_waiting)
+		if (!answer_send(answer)) {
+			conn_close(conn, CODE_REFUSED, "no room for an answer");
+			return;
+		}
+}
+
+static bool is_lost(const void *giving, const uint8_t *id)
+{
+	return social_sync_is_lost(giving, id);
+}
+
+static void on_given(struct sync_giving *giving, int err)
+{
+	struct literal_answer *answer = giving->arg;
+	struct literal_conn *conn = answer->conn;
+
+	answer->is_waiting = false;
+	if (conn && social_sync_lost(giving, &conn->peer, err))
+		social_sync_json_posts_cut(answer->root, is_lost, giving);
+	free(giving);
+	if (conn)
+		answers_send(conn);
+	else
+		answer_done(answer);
+}
+
+/* Takes root, and giving, which may be NULL. */
+static void json_send(struct literal_conn *conn, json_t *root, struct sync_giving *giving)
+{
+	struct literal_answer *answer = answer_make(conn, root);
+
 	if (!answer) {
+		free(giving);
 		conn_close(conn, CODE_REFUSED, "no room for an answer");
 		return;
 	}
-	answer_note(conn, answer);
-	span.data = answer->bytes;
-	span.arg = answer;
-	if (conn->stream->ops->send(conn->stream, &span) < 0)
-		answer_done(answer);
+	if (!giving) {
+		answers_send(conn);
+		return;
+	}
+	answer->is_waiting = true;
+	giving->done = on_given;
+	giving->arg = answer;
+	social_sync_give(giving);
 }
 
 /* All ids that are held, the newest first; the follows, if this node chose the peer. */
@@ -135,13 +218,21 @@ static void hello_send(struct literal_conn *conn)
 		cnt = parts->follows(parts->ctx, sync->own_follows, SYNC_FOLLOWS_MAX);
 	for (unsigned i = 0; i < cnt; i++)
 		json_array_append_new(follows, social_sync_json_id(sync->own_follows[i]));
-	json_send(conn, social_sync_json_make(SYNC_JSON_HELLO, json_pack("{s:o, s:o}", "post_ids",
-									 ids, "follows", follows)));
+	json_send(conn,
+		  social_sync_json_make(SYNC_JSON_HELLO, json_pack("{s:o, s:o}", "post_ids", ids,
+								   "follows", follows)),
+		  NULL);
 }
 
+/* Posts of a message. */
+struct draft {
+	json_t *posts;
+	size_t len;
+	struct sync_giving *giving;
+};
+
 /* Adds a post that the peer may have; false: it has no room behind the others. */
-static bool posts_add(struct literal_conn *conn, json_t *posts, const struct post_row *row,
-		      size_t *len)
+static bool posts_add(struct literal_conn *conn, struct draft *draft, const struct post_row *row)
 {
 	const struct sync_parts *parts = &conn->sync->params.parts;
 	const struct sync_asker asker = {.peer = &conn->peer};
@@ -153,9 +244,10 @@ static bool posts_add(struct literal_conn *conn, json_t *posts, const struct pos
 		return true;
 	/* The visibility is there in two forms, twice as long in each. */
 	more = copy.post.len + 4 * (copy.claim.len + copy.visibility.len);
-	if (*len == 0 || *len + more <= SYNC_PAGE_LEN) {
-		*len += more;
-		json_array_append_new(posts, social_sync_json_post_write(row->id, &copy));
+	if ((draft->len == 0 || draft->len + more <= SYNC_PAGE_LEN) &&
+	    social_sync_giving_add(&draft->giving, &conn->peer, row)) {
+		draft->len += more;
+		json_array_append_new(draft->posts, social_sync_json_post_write(row->id, &copy));
 		conn->sync->stats.given_cnt++;
 		more = 0;
 	}
@@ -163,9 +255,11 @@ static bool posts_add(struct literal_conn *conn, json_t *posts, const struct pos
 	return more == 0;
 }
 
-static void posts_send(struct literal_conn *conn, json_t *posts)
+static void posts_send(struct literal_conn *conn, const struct draft *draft)
 {
-	json_send(conn, social_sync_json_make(SYNC_JSON_POSTS, json_pack("{s:o}", "posts", posts)));
+	json_send(conn,
+		  social_sync_json_make(SYNC_JSON_POSTS, json_pack("{s:o}", "posts", draft->posts)),
+		  draft->giving);
 }
 
 /* --- in --- */
@@ -181,16 +275,15 @@ static void lacking_send(struct literal_conn *conn, uint8_t (*ids)[POST_ID_LEN],
 	const struct post_index *index = conn->sync->params.parts.index;
 	struct post_place place = social_index_end(index);
 	const struct post_row *row;
-	json_t *posts = json_array();
-	size_t len = 0;
+	struct draft draft = {.posts = json_array()};
 
 	qsort(ids, cnt, POST_ID_LEN, id_compare);
 	social_sync_question(conn->sync);
 	while ((row = social_index_prev(index, &place)))
 		if (!bsearch(row->id, ids, cnt, POST_ID_LEN, id_compare) &&
-		    !posts_add(conn, posts, row, &len))
+		    !posts_add(conn, &draft, row))
 			break;
-	posts_send(conn, posts);
+	posts_send(conn, &draft);
 }
 
 static int on_hello(struct literal_conn *conn, const json_t *body, uint8_t (*ids)[POST_ID_LEN])
@@ -221,20 +314,19 @@ static int on_request(struct literal_conn *conn, const json_t *body, uint8_t (*i
 {
 	const struct sync_parts *parts = &conn->sync->params.parts;
 	int cnt = social_sync_json_ids(body, "post_ids", ids, LITERAL_IDS_MAX);
-	json_t *posts;
-	size_t len = 0;
+	struct draft draft = {.len = 0};
 
 	if (cnt < 0)
 		return cnt;
-	posts = json_array();
+	draft.posts = json_array();
 	social_sync_question(conn->sync);
 	for (int i = 0; i < cnt; i++) {
 		struct post_row row;
 
-		if (parts->row(parts->ctx, ids[i], &row) && !posts_add(conn, posts, &row, &len))
+		if (parts->row(parts->ctx, ids[i], &row) && !posts_add(conn, &draft, &row))
 			break;
 	}
-	posts_send(conn, posts);
+	posts_send(conn, &draft);
 	return 0;
 }
 
@@ -336,6 +428,7 @@ static void conn_free(struct literal_conn *conn, uint64_t now_ns)
 {
 	struct sync *sync = conn->sync;
 
+	answers_drop(conn);
 	for (unsigned i = 0; i < ANSWERS_MAX; i++)
 		if (conn->answers[i])
 			conn->answers[i]->conn = NULL;
@@ -461,8 +554,10 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 	struct literal_conn *conn = stream->user;
 
 	(void)ctx, (void)code, (void)now_ns;
-	if (conn && conn->stream == stream)
-		conn->stream = NULL;
+	if (!conn || conn->stream != stream)
+		return;
+	conn->stream = NULL;
+	answers_drop(conn);
 }
 
 const struct transport_events social_sync_literal_events = {

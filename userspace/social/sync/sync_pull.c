@@ -65,9 +65,21 @@ static void peer_plan(struct sync_peer *peer, bool is_good, uint64_t now_ns)
 		parts->is_related(parts->ctx, peer->keys[0]) ? now_ns + wait_ns : TIMER_NEVER;
 }
 
+/* The one of the pull is still there. */
+static bool has_session(const struct sync_peer *peer)
+{
+	uint8_t session[SYNC_SESSION_LEN];
+
+	return sync_ops(peer->sync)->session(sync_mesh(peer->sync), peer->keys[0], session) == 0 &&
+	       memcmp(session, peer->session, sizeof(session)) == 0;
+}
+
 static void pull_finish(struct sync_pull *pull, int err, uint64_t now_ns)
 {
 	struct sync *sync = pull->sync;
+	const struct sync_parts *parts = &sync->params.parts;
+	uint8_t key[MESH_KEY_LEN];
+	bool is_whole;
 
 	if (pull->request)
 		sync_ops(sync)->cancel(pull->request);
@@ -78,11 +90,15 @@ static void pull_finish(struct sync_pull *pull, int err, uint64_t now_ns)
 	pull->is_over = true;
 	pull->peer->pull = NULL;
 	peer_plan(pull->peer, err == 0, now_ns);
+	is_whole = err == 0 && !pull->has_author && has_session(pull->peer);
+	memcpy(key, pull->peer->keys[0], sizeof(key));
 	pull->peer = NULL;
 	social_sync_waiters_tell(pull, now_ns);
 	if (pull->open_cnt == 0)
 		social_sync_pull_release(pull);
 	social_sync_due(sync, now_ns);
+	if (is_whole && parts->synced)
+		parts->synced(parts->ctx, key, now_ns);
 }
 
 void social_sync_pull_cancel(struct sync_pull *pull, int err, uint64_t now_ns)
@@ -106,10 +122,9 @@ static int pull_ask(struct sync_pull *pull, unsigned type, size_t len, uint64_t 
 		.reply = on_reply,
 		.arg = pull,
 	};
-	uint8_t session[SYNC_SESSION_LEN];
-	int err = sync_ops(sync)->session(sync_mesh(sync), pull->peer->keys[0], session);
+	int err;
 
-	if (err < 0 || memcmp(session, pull->peer->session, sizeof(session)) != 0)
+	if (!has_session(pull->peer))
 		return WEFT_ECLOSED;
 	if (++pull->message_cnt > SYNC_MESSAGES_MAX)
 		return WEFT_EBUSY;

@@ -78,6 +78,25 @@ struct sync_asker {
 	const uint8_t *author; /* named in the question, or NULL */
 };
 
+/*
+ * Posts that are not public, on their way to a peer. They wait until it is on the disk, for each key of
+ * the peer, that they were given. Of the heap; done frees it.
+ */
+struct sync_giving {
+	struct list_node link;
+	struct sync *sync;
+	uint8_t keys[SYNC_PEER_KEYS_MAX][NODE_KEY_LEN];
+	unsigned key_cnt, key_at;
+	uint8_t session[SYNC_SESSION_LEN];
+	uint8_t ids[SYNC_GIVE_MAX][POST_ID_LEN];
+	unsigned cnt;
+	void (*done)(struct sync_giving *giving, int err);
+	void *arg;
+	/* Of a page of 603. */
+	struct mesh_incoming *incoming; /* NULL: the asker left */
+	size_t len;
+};
+
 /* --- pulls --- */
 
 struct sync_wanted {
@@ -152,6 +171,7 @@ struct sync {
 	struct sync_refused refused[SYNC_REFUSED_MAX];
 	unsigned refused_at;
 	struct map refused_by_id;
+	struct list_node givings;
 	struct sync_news_row news[SYNC_NEWS_MAX];
 	unsigned news_cnt;
 	struct sync_memo memo;
@@ -179,6 +199,20 @@ static inline struct mesh *sync_mesh(const struct sync *sync)
 void social_sync_question(struct sync *sync);
 bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
 			  const struct post_row *row);
+/*
+ * social_sync_giving_add: row, which peer may have, waits with the others in *giving. The first one makes
+ * it, if marks are kept here. false: there is no room.
+ * social_sync_give calls giving->done once, also inside; also at the close, then with WEFT_ECLOSED.
+ * social_sync_lost sets which posts are to be left out: after an error all. Else those that peer may not
+ * have any more; NULL: it is gone, and has none. True: there are some.
+ */
+bool social_sync_giving_add(struct sync_giving **giving, const struct sync_peer *peer,
+			    const struct post_row *row);
+void social_sync_give(struct sync_giving *giving);
+bool social_sync_lost(struct sync_giving *giving, const struct sync_peer *peer, int err);
+bool social_sync_is_lost(const struct sync_giving *giving, const uint8_t *id);
+void social_sync_givings_stop(struct sync *sync);
+void social_sync_givings_close(struct sync *sync);
 
 /* sync_peers.c */
 int social_sync_peers_init(struct sync *sync, const uint64_t secret[2]);

@@ -10,10 +10,12 @@
 #include "base/monotonic.h"
 #include "base/timer.h"
 #include "crypto/node_key.h"
+#include "social/holders/post_holders.h"
 #include "social/object/post.h"
 #include "social/object/post_claim.h"
 #include "social/object/visibility.h"
 #include "social/sync/sync.h"
+#include "store/store.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
 #include "support/seed.h"
@@ -26,6 +28,7 @@
 #define RIG_PEOPLE 12u
 #define RIG_POSTS  120000u
 #define RIG_LOG	   256u
+#define RIG_GIVES  64u
 #define RIG_TIME   1800000000000ull
 
 struct rig_post {
@@ -59,6 +62,19 @@ struct rig_node {
 	unsigned heard_follows; /* of its persons, by others: bits by peer */
 	struct sync_outcome outcome;
 	unsigned done_cnt;
+	/* Posts that are not public, which it is about to give. */
+	int give_err;	 /* of its disk */
+	bool gives_late; /* rig_marks_write is called for them */
+	struct {
+		struct sync_give give;
+		unsigned person;
+		uint8_t posts[SYNC_GIVE_MAX][POST_ID_LEN];
+		bool is_pending;
+	} gives[RIG_GIVES];
+	unsigned give_cnt;
+	struct post_holders *holders; /* of a test that has them on a disk, with store; or NULL */
+	struct store *store;
+	unsigned synced; /* bits by person */
 	/* Requests that it sent. */
 	struct {
 		unsigned type, to;

@@ -254,6 +254,58 @@ static inline void rig_take_profile(void *ctx, const struct sync_take *take, uin
 	((struct rig_node *)ctx)->profile_cnt++;
 }
 
+/* --- what goes out --- */
+
+static inline int rig_give(void *ctx, const struct sync_give *give)
+{
+	struct rig_node *node = ctx;
+	const struct holders_give marks = {.person = give->person,
+					   .posts = give->posts,
+					   .post_cnt = give->post_cnt,
+					   .done = give->done,
+					   .arg = give->arg};
+	unsigned idx = node->give_cnt++ % RIG_GIVES;
+
+	node->gives[idx].give = *give;
+	node->gives[idx].person = rig_person(give->person);
+	node->gives[idx].is_pending = node->gives_late;
+	memcpy(node->gives[idx].posts, give->posts, give->post_cnt * POST_ID_LEN);
+	if (node->give_err < 0)
+		return node->give_err;
+	if (node->holders)
+		return social_holders_give(node->holders, &marks);
+	if (!node->gives_late)
+		give->done(give->arg, 0);
+	return 0;
+}
+
+/* The marks that wait are on the disk, or are refused by it. */
+static inline void rig_marks_write(struct rig_node *node, int err)
+{
+	for (unsigned i = 0; i < RIG_GIVES; i++)
+		if (node->gives[i].is_pending) {
+			node->gives[i].is_pending = false;
+			node->gives[i].give.done(node->gives[i].give.arg, err);
+		}
+}
+
+static inline bool rig_gave(const struct rig_node *node, const struct rig_post *post,
+			    unsigned person)
+{
+	for (unsigned i = 0; i < node->give_cnt && i < RIG_GIVES; i++)
+		for (unsigned j = 0; j < node->gives[i].give.post_cnt; j++)
+			if (node->gives[i].person == person &&
+			    memcmp(node->gives[i].posts[j], post->id, POST_ID_LEN) == 0)
+				return true;
+	return false;
+}
+
+static inline void rig_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	(void)now_ns;
+	((struct rig_node *)ctx)->synced |= WHO(rig_person(key));
+}
+
 /* --- nodes --- */
 
 static inline uint64_t rig_wall_ms(void *ctx)
@@ -301,12 +353,19 @@ static inline void rig_asker_path(const struct mesh_incoming *incoming, struct f
 
 static inline void rig_turn(void *ctx, uint64_t now_ns)
 {
-	timer_wheel_expire(&((struct rig_node *)ctx)->timers, now_ns);
+	struct rig_node *node = ctx;
+
+	timer_wheel_expire(&node->timers, now_ns);
+	if (node->store)
+		(void)store_reap(node->store);
 }
 
 static inline uint64_t rig_next_ns(void *ctx)
 {
-	return timer_wheel_next_ns(&((struct rig_node *)ctx)->timers);
+	struct rig_node *node = ctx;
+
+	return node->store && store_is_pending(node->store) ? rig_lab.now_ns
+							    : timer_wheel_next_ns(&node->timers);
 }
 
 static inline void rig_start(struct rig_node *node)
@@ -333,6 +392,8 @@ static inline void rig_start(struct rig_node *node)
 			  .take_visibility = rig_take_visibility,
 			  .take_deletion = rig_take_deletion,
 			  .take_profile = rig_take_profile,
+			  .give = rig_give,
+			  .synced = rig_synced,
 			  .ctx = node},
 		.now_ns = rig_lab.now_ns,
 	};

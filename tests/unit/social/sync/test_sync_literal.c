@@ -456,6 +456,73 @@ static void test_a_peer_that_takes_no_answers_gets_no_further_ones(void)
 	rig_end();
 }
 
+static json_t *request_of(const struct rig_post *posts, unsigned cnt)
+{
+	return json_pack("{s:{s:o}}", "PostRequest", "post_ids", ids_of(posts, cnt));
+}
+
+static void test_private_posts_wait_for_their_marks_and_answers_keep_their_order(void)
+{
+	struct rig_post posts[2];
+	struct line line;
+	json_t *root;
+
+	for (int err = 0; err >= WEFT_EFULL; err += WEFT_EFULL) {
+		begin();
+		posts[0] = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+		posts[1] = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(BOB));
+		a->gives_late = true;
+		CHECK_EQ(line_open(&line, BOB, 10), 0);
+		say(&line, hello_of(json_array(), follows_of(WHO(ALICE))));
+		json_decref(hear(&line));
+		say(&line, request_of(posts, 1));
+		CHECK(!hear(&line));
+		CHECK(rig_gave(a, &posts[1], BOB) && !rig_gave(a, &posts[0], BOB));
+		rig_marks_write(a, err);
+		root = hear(&line);
+		CHECK(has_id(body_of(root, "Posts", "posts"), &posts[0]));
+		CHECK_EQ(has_id(body_of(root, "Posts", "posts"), &posts[1]), err == 0);
+		json_decref(root);
+		root = hear(&line);
+		CHECK_EQ(json_array_size(body_of(root, "Posts", "posts")), 1);
+		json_decref(root);
+		CHECK(!line.is_closed);
+		line_close(&line);
+		rig_end();
+	}
+}
+
+static void test_a_connection_may_end_while_marks_are_on_their_way(void)
+{
+	struct rig_post posts[1];
+	struct line line;
+
+	for (unsigned way = 0; way < 3; way++) {
+		begin();
+		posts[0] = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(BOB));
+		a->gives_late = true;
+		CHECK_EQ(line_open(&line, BOB, 10), 0);
+		say(&line, request_of(posts, 1));
+		say(&line, request_of(posts, 0)); /* behind it */
+		CHECK_EQ(line.out_len, 0);
+		if (way == 0)
+			line_close(&line);
+		if (way == 1) /* another stream takes its place, and gets nothing of it */
+			social_sync_literal_events.stream_closed(a->sync, &line.stream, 0,
+								 rig_lab.now_ns);
+		if (way < 2)
+			rig_marks_write(a, 0);
+		if (way == 1) {
+			CHECK_EQ(line.out_len, 0);
+			line.stream.user = NULL;
+			line_close(&line);
+		}
+		rig_end(); /* which frees what waits */
+		if (way == 2)
+			free(line.out);
+	}
+}
+
 static void test_16_connections_are_shared_among_networks(void)
 {
 	static struct line lines[SYNC_LITERAL_MAX + 2];
@@ -510,6 +577,8 @@ int main(void)
 	RUN(test_a_hello_has_at_most_10000_ids_and_4096_follows);
 	RUN(test_a_message_has_at_most_1_mib);
 	RUN(test_a_peer_that_takes_no_answers_gets_no_further_ones);
+	RUN(test_private_posts_wait_for_their_marks_and_answers_keep_their_order);
+	RUN(test_a_connection_may_end_while_marks_are_on_their_way);
 	RUN(test_16_connections_are_shared_among_networks);
 	RUN(test_an_answer_outlives_the_sync);
 	RUN(test_a_blocked_peer_gets_no_connection);
