@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/methods.h"
+#include "api/social/person_words.h"
 #include "codec/text/base64.h"
 #include "codec/text/hex.h"
 #include "social/people/circles.h"
@@ -36,19 +37,16 @@ static bool post_read(struct control_call *call, const char *text, uint8_t out[s
 static bool naming_read(struct api *api, struct control_call *call, struct naming *naming,
 			const char *const words[static 3])
 {
-	if (!api->social) {
-		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
-			     "set social.enabled = yes in weft.conf and start weftd again");
-		return false;
-	}
-	if (!api_node_id_read(api, call, words[0], naming->person) ||
+	struct people *people = api_people(api, call);
+
+	if (!people || !api_person_read(people, call, words[0], naming->person) ||
 	    (words[1] && !post_read(call, words[1], naming->post)))
 		return false;
 	naming->scope.person = naming->person;
 	naming->scope.post = words[1] ? naming->post : NULL;
 	if (!words[2])
 		return true;
-	if (!social_circle_find(social_people(api->social), 0, words[2], &naming->circle)) {
+	if (!social_circle_find(people, 0, words[2], &naming->circle)) {
 		control_fail(call, WEFT_EABSENT, words[2], "there is no such circle",
 			     "weft circle list names them");
 		return false;
