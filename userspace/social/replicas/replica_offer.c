@@ -82,12 +82,56 @@ static void note_placed(struct replica_giving *giving)
 	(void)social_holders_note(replicas->params.holders, &said, 1);
 }
 
+/* As what is given was when its mark was asked for, to a node that is still there. */
+static bool is_as_it_was(const struct replica_giving *giving)
+{
+	const struct replicas *replicas = giving->replicas;
+	const struct social_ground *ground = replicas->params.ground;
+	const struct post_parts *was = &giving->copy->parts;
+	struct mesh_neighbour neighbour;
+	struct post_copy *now;
+	bool is;
+
+	if (!ground->neighbours->find(ground->mesh.mesh, giving->peer, &neighbour) ||
+	    !neighbour.is_connected ||
+	    social_posts_read(replicas->params.posts, giving->offer.post, &now) < 0)
+		return false;
+	is = now->parts.visibility_len == was->visibility_len &&
+	     memcmp(now->parts.visibility, was->visibility, was->visibility_len) == 0;
+	social_post_copy_free(now);
+	return is;
+}
+
+static void on_marked(void *arg, int err)
+{
+	struct replica_giving *giving = arg;
+	struct replicas *replicas = giving->replicas;
+
+	if (replicas->is_stopped)
+		return;
+	if (err < 0 || !is_as_it_was(giving) || !offer_send(giving, replicas->now_ns))
+		giving_end(giving);
+}
+
+/* The first bytes of a private post of this node go behind the mark that the peer was given it. */
+static bool mark(struct replica_giving *giving)
+{
+	const struct holders_give marks = {.person = giving->peer,
+					   .posts = &giving->offer.post,
+					   .post_cnt = 1,
+					   .done = on_marked,
+					   .arg = giving};
+
+	return social_holders_give(giving->replicas->params.holders, &marks) == 0;
+}
+
 static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct replica_giving *giving = arg;
 	struct replicas *replicas = giving->replicas;
 	uint32_t whole = replica_offer_len(&giving->offer);
 	struct replica_accept accept;
+	bool is_first;
 
 	giving->request = NULL;
 	replicas->now_ns = now_ns;
@@ -111,9 +155,10 @@ static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		giving_end(giving);
 		return;
 	}
+	is_first = !giving->is_begun;
 	giving->is_begun = true;
 	giving->offer.off = accept.off;
-	if (!offer_send(giving, now_ns))
+	if (is_first && giving->is_own ? !mark(giving) : !offer_send(giving, now_ns))
 		giving_end(giving);
 }
 
@@ -134,7 +179,9 @@ static void give(struct replicas *replicas, const struct post_view *view, const 
 				  replicas->params.config.offered_per_hour,
 				  social_wall_ms(replicas->params.ground)))
 		return;
-	*giving = (struct replica_giving){.replicas = replicas};
+	*giving = (struct replica_giving){.replicas = replicas,
+					  .is_own = view->share == POST_OWN &&
+						    view->kind != VISIBILITY_PUBLIC};
 	if (social_posts_read(replicas->params.posts, view->id, &giving->copy) < 0) {
 		giving->copy = NULL;
 		return;

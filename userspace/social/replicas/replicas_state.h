@@ -38,6 +38,7 @@ struct replica_giving {
 	uint8_t peer[MESH_KEY_LEN];
 	struct replica_offer offer;
 	bool is_begun; /* room was said to be there */
+	bool is_own;   /* and not public: it is marked as given before its bytes go */
 	uint8_t reply[1200 + 1024 + MESH_FRAME_OVERHEAD];
 };
 

@@ -13,7 +13,6 @@
 #include "crypto/node_key.h"
 #include "social/intake/post_intake.h"
 #include "social/replicas/replica_message.h"
-#include "social/replicas/replica_restore.h"
 #include "social/write/post_make.h"
 #include "store/store.h"
 #include "support/check.h"
@@ -40,6 +39,7 @@ struct node {
 	bool follows_all;	    /* it wants the posts of all, */
 	const struct node *follows; /* or of this one alone */
 	bool is_audience;	    /* it follows all, as the others know */
+	bool is_stuck;		    /* its disk writes nothing now */
 	unsigned low_cnt;
 };
 
@@ -129,14 +129,17 @@ static inline void turn(void *ctx, uint64_t now_ns)
 	struct node *node = ctx;
 
 	timer_wheel_expire(&node->timers, now_ns);
-	(void)store_reap(node->store);
+	if (!node->is_stuck)
+		(void)store_reap(node->store);
 }
 
 static inline uint64_t next_ns(void *ctx)
 {
 	struct node *node = ctx;
 
-	return store_is_pending(node->store) ? lab.now_ns : timer_wheel_next_ns(&node->timers);
+	return store_is_pending(node->store) && !node->is_stuck
+		       ? lab.now_ns
+		       : timer_wheel_next_ns(&node->timers);
 }
 
 static inline void posts_up(struct node *node)

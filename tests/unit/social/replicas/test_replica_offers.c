@@ -117,33 +117,11 @@ static void test_bytes_that_are_not_what_was_offered_are_refused(void)
 	end();
 }
 
-static void test_the_order_of_restoration_has_four_worlds(void)
-{
-	struct restore_candidate all[] = {{.has_copy = true},
-					  {.is_resting = true},
-					  {.is_reader = false},
-					  {.is_follower = true},
-					  {.is_reader = true}};
-	size_t idx = 99;
-
-	CHECK_EQ(social_restore_choose(all, 5, false, &idx), RESTORE_READER);
-	CHECK_EQ(idx, 4);
-	CHECK_EQ(social_restore_choose(all, 5, true, &idx), RESTORE_FOLLOWER);
-	CHECK_EQ(idx, 3);
-	CHECK_EQ(social_restore_choose(all, 3, true, &idx), RESTORE_PEER);
-	CHECK_EQ(idx, 2);
-	/* A follower of a private post is a peer as any other. */
-	CHECK_EQ(social_restore_choose(all, 4, false, &idx), RESTORE_PEER);
-	CHECK_EQ(idx, 2);
-	CHECK_EQ(social_restore_choose(all, 2, true, &idx), RESTORE_NOWHERE);
-}
-
 int main(void)
 {
 	RUN(test_a_node_that_may_not_read_a_post_hears_nothing_of_it);
 	RUN(test_an_unknown_peer_is_not_asked_after_posts_of_people_that_are_followed);
 	RUN(test_the_table_of_copies_under_way_is_not_exceeded);
 	RUN(test_bytes_that_are_not_what_was_offered_are_refused);
-	RUN(test_the_order_of_restoration_has_four_worlds);
 	return check_done();
 }

@@ -58,6 +58,7 @@ static void test_a_holder_that_lost_its_copy_does_not_count_at_the_next_sync(voi
 
 static void test_a_reader_gets_the_next_copy_of_a_private_post(void)
 {
+	struct post_holder holder = {0};
 	struct made_post *made;
 
 	begin(3);
@@ -70,9 +71,16 @@ static void test_a_reader_gets_the_next_copy_of_a_private_post(void)
 	/* The stranger is met first, and the reader is met too when a copy is to go. */
 	social_replicas_synced(nodes[0].replicas, nodes[1].mesh->key, lab.now_ns);
 	social_replicas_synced(nodes[0].replicas, nodes[2].mesh->key, lab.now_ns);
+	/* It goes when it is on the disk that the reader was given it. */
+	nodes[0].is_stuck = true;
+	pass(2 * NS_PER_S);
+	CHECK_EQ(social_posts_known(nodes[2].posts, made->id), POST_ABSENT);
+	nodes[0].is_stuck = false;
 	pass(2 * NS_PER_S);
 	CHECK_EQ(social_posts_known(nodes[2].posts, made->id), POST_HELD);
 	CHECK_EQ(social_posts_known(nodes[1].posts, made->id), POST_ABSENT);
+	CHECK_EQ(social_holders_find(nodes[0].holders, made->id, nodes[2].mesh->key, &holder), 0);
+	CHECK(holder.flags & HOLDER_GIVEN);
 	CHECK_EQ(copies(&nodes[0], made), 1);
 	social_made_post_free(made);
 	end();
