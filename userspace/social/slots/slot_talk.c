@@ -161,6 +161,23 @@ static const uint8_t *redirect_next(const struct slot_talk *talk,
 	return NULL;
 }
 
+/*
+ * The node says that it has no slot for this one. The slot that the talk is for ends, and growth goes
+ * on with the talk. A slot that came meanwhile, as the node asked for it, is another one and stays.
+ */
+static void talk_leave_slot(struct slot_talk *talk, uint64_t now_ns)
+{
+	struct slots *slots = talk->slots;
+	struct slot *slot = social_slots_lookup(slots, talk->key);
+
+	if (!slot || slot->talk != talk)
+		return;
+	slot->talk = NULL;
+	social_slots_drop(slots, slot, now_ns);
+	talk->is_grown = true;
+	slots->grown_cnt++;
+}
+
 /* false: the talk ends here. */
 static bool talk_follow(struct slot_talk *talk, const struct slot_redirect *redirect,
 			uint64_t now_ns)
@@ -229,6 +246,7 @@ static void on_hailed(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	}
 	if (reply->err == 0 && reply->type == MESH_REFUSE_REDIRECT &&
 	    social_slot_redirect_parse(reply->payload, reply->payload_len, &redirect) == 0) {
+		talk_leave_slot(talk, now_ns);
 		if (!talk_follow(talk, &redirect, now_ns))
 			talk_end(talk, WEFT_EREFUSED, now_ns);
 		return;

@@ -82,6 +82,99 @@ static void test_a_chain_of_redirects_ends_after_three_of_them(void)
 	slots_lab_end();
 }
 
+/* --- redirects of a node with a slot --- */
+
+/* Place 1 answers each further request for a slot with the place that it names. */
+static void turn_liar(unsigned next)
+{
+	struct mesh *node = slots_lab_places[1].node;
+
+	liars[0] = (struct liar){&slots_lab_places[1], next};
+	slots_lab_places[1].blocked = 0; /* it asks for no slot itself */
+	for (unsigned i = 0; i < MESH_LAB_TYPES; i++)
+		if (node->handlers[i].type == MESH_INITIAL_EXCHANGE) {
+			node->handlers[i].fn = on_liar_hail;
+			node->handlers[i].ctx = &liars[0];
+		}
+}
+
+/* Place 0 has a slot at place 1, which it asked for; place 2 is down. */
+static void pair_begin(void)
+{
+	slots_lab_begin(5);
+	for (unsigned i = 0; i < 3; i++)
+		(void)slots_lab_add();
+	hub()->sources[hub()->source_cnt++] = 1;
+	slots_lab_up(hub());
+	slots_lab_up(&slots_lab_places[1]);
+	slots_lab_pass(20 * NS_PER_S);
+	CHECK(social_slots_has(hub()->slots, slots_lab_places[1].node->key));
+}
+
+static void idle_check(void)
+{
+	CHECK_EQ(hub()->slots->talks.used_cnt, 0);
+	CHECK_EQ(hub()->slots->by_talk.used_cnt, 0);
+	CHECK_EQ(hub()->slots->grown_cnt, 0);
+}
+
+/* It is away, and asked again. next 2: it names a node that is not reached; 0: the asker. */
+static void return_check(unsigned next)
+{
+	pair_begin();
+	turn_liar(next);
+	slots_lab_part(hub(), &slots_lab_places[1]);
+	slots_lab_pass(30 * NS_PER_S);
+	CHECK_EQ(slots_lab_stats(hub()).followed_cnt, next ? 1 : 0);
+	CHECK(!social_slots_has(hub()->slots, slots_lab_places[1].node->key));
+	CHECK_EQ(slots_lab_total(hub()), 0);
+	idle_check();
+	/* It is full, and left alone for a while. */
+	CHECK_EQ(hub()->moved_cnt, next ? 3 : 2);
+	slots_lab_pass(SLOTS_GRACE_NS + SLOTS_STALE_NS);
+	CHECK_EQ(slots_lab_total(hub()), 0);
+	idle_check();
+	slots_lab_end();
+}
+
+static void test_a_redirect_ends_the_slot_that_was_asked_for_again(void)
+{
+	return_check(2);
+	return_check(0);
+}
+
+static void test_a_redirect_of_a_node_with_a_slot_leads_to_another_slot(void)
+{
+	pair_begin();
+	slots_lab_up(&slots_lab_places[2]);
+	slots_lab_meet(&slots_lab_places[1], &slots_lab_places[2]);
+	turn_liar(2);
+	slots_lab_part(hub(), &slots_lab_places[1]);
+	slots_lab_pass(30 * NS_PER_S);
+	CHECK(!social_slots_has(hub()->slots, slots_lab_places[1].node->key));
+	CHECK(social_slots_has(hub()->slots, slots_lab_places[2].node->key));
+	idle_check();
+	slots_lab_pass(SLOTS_GRACE_NS + SLOTS_STALE_NS);
+	CHECK_EQ(slots_lab_total(hub()), 1);
+	slots_lab_end();
+}
+
+/* A friend with a slot is asked for a preferred one. */
+static void test_a_redirect_instead_of_a_better_slot_ends_the_slot(void)
+{
+	pair_begin();
+	turn_liar(2);
+	hub()->friends[hub()->friend_cnt++] = 1;
+	slots_lab_pass(30 * NS_PER_S);
+	CHECK_EQ(slots_lab_stats(hub()).followed_cnt, 1);
+	CHECK(!social_slots_has(hub()->slots, slots_lab_places[1].node->key));
+	idle_check();
+	slots_lab_pass(SLOTS_GRACE_NS + SLOTS_STALE_NS);
+	CHECK_EQ(slots_lab_total(hub()), 0);
+	idle_check();
+	slots_lab_end();
+}
+
 static void test_a_node_that_is_not_reached_is_left_alone_after_three_times(void)
 {
 	slots_lab_begin(5);
@@ -219,6 +312,9 @@ int main(void)
 {
 	RUN(test_redirects_in_a_circle_end);
 	RUN(test_a_chain_of_redirects_ends_after_three_of_them);
+	RUN(test_a_redirect_ends_the_slot_that_was_asked_for_again);
+	RUN(test_a_redirect_of_a_node_with_a_slot_leads_to_another_slot);
+	RUN(test_a_redirect_instead_of_a_better_slot_ends_the_slot);
 	RUN(test_a_node_that_is_not_reached_is_left_alone_after_three_times);
 	RUN(test_made_up_nodes_cost_two_dials_at_a_time);
 	RUN(test_the_21st_session_takes_the_place_of_the_idlest);
