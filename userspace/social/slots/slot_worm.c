@@ -292,7 +292,6 @@ static struct slot_search *search_make(struct slots *slots, const struct worm_qu
 		return NULL;
 	search->slots = slots;
 	search->query = *query;
-	token_note(slots, query->token);
 	return search;
 }
 
@@ -327,6 +326,7 @@ int social_slots_find(struct slots *slots, const struct slots_find *find, uint64
 	slots->stats.search_cnt++;
 	search->is_own = true;
 	search->find = *find;
+	token_note(slots, query.token);
 	search_step(search, now_ns);
 	return 0;
 }
@@ -354,6 +354,8 @@ static struct slot_search *passed_make(struct slots *slots, const struct mesh_ca
 	}
 	search->incoming = call->incoming;
 	memcpy(search->asker, call->peer_key, MESH_KEY_LEN);
+	/* One that is refused is not answered, and may come again. */
+	token_note(slots, query->token);
 	return search;
 }
 

@@ -161,6 +161,77 @@ static void test_a_question_is_answered_once(void)
 	slots_lab_end();
 }
 
+/* --- searches that wait --- */
+
+struct waiting {
+	bool is_done;
+	int err;
+	uint8_t reply[WORM_ANSWER_LEN_MAX + MESH_FRAME_OVERHEAD];
+};
+
+static void on_waited(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct waiting *waiting = arg;
+
+	(void)now_ns;
+	waiting->is_done = true;
+	waiting->err = reply->err;
+}
+
+static void query_begin(struct slots_lab_place *from, struct slots_lab_place *to, uint8_t token,
+			const uint8_t *post, struct waiting *waiting)
+{
+	uint8_t bytes[WORM_QUERY_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct worm_query query = {.token = {token}, .kind = WORM_POST, .hops = 2, .budget = 101};
+	struct mesh_ask ask = {.type = MESH_WORM_QUERY,
+			       .payload = bytes,
+			       .reply_buf = waiting->reply,
+			       .reply_cap = sizeof(waiting->reply),
+			       .timeout_ns = 30 * NS_PER_S,
+			       .reply = on_waited,
+			       .arg = waiting};
+	struct mesh_request *request;
+
+	memcpy(query.id, post, sizeof(query.id));
+	social_worm_query_write(&w, &query);
+	ask.payload_len = writer_len(&w);
+	memcpy(ask.peer.key, to->node->key, MESH_KEY_LEN);
+	CHECK_EQ(
+		mesh_lab_seam_of(from->node).ops->ask(from->node, &ask, slots_lab.now_ns, &request),
+		0);
+}
+
+/* The next hop is silent, and all places are taken. */
+static void test_a_search_that_is_refused_may_be_asked_again(void)
+{
+	static struct waiting waitings[SLOTS_SEARCH_CAP + 1];
+	static const uint8_t post[32] = {5};
+	unsigned refused = 0, refused_cnt = 0;
+
+	line_begin(3);
+	memset(waitings, 0, sizeof(waitings));
+	mesh_lab_down(place_at(2)->node);
+	for (unsigned i = 0; i <= SLOTS_SEARCH_CAP; i++)
+		query_begin(place_at(0), place_at(1), (uint8_t)(i + 1), post, &waitings[i]);
+	slots_lab_pass(2 * NS_PER_S);
+	for (unsigned i = 0; i <= SLOTS_SEARCH_CAP; i++)
+		if (waitings[i].is_done) {
+			CHECK_EQ(waitings[i].err, WEFT_EBUSY);
+			refused = i;
+			refused_cnt++;
+		}
+	CHECK_EQ(refused_cnt, 1);
+	slots_lab_pass(30 * NS_PER_S);
+	place_at(1)->post = post;
+	CHECK_EQ(query_send(place_at(0), place_at(1), (uint8_t)(refused + 1), post), 0);
+	CHECK(slots_lab_answer.is_found);
+	/* Another one was answered. */
+	CHECK_EQ(query_send(place_at(0), place_at(1), refused ? 1 : 2, post), 0);
+	CHECK(!slots_lab_answer.is_found);
+	slots_lab_end();
+}
+
 static void test_a_node_without_a_slot_finds_nothing(void)
 {
 	static const uint8_t post[32] = {5};
@@ -229,6 +300,7 @@ int main(void)
 	RUN(test_a_person_is_found_at_the_node_that_knows_it);
 	RUN(test_a_search_asks_101_questions_for_each_hop_at_most);
 	RUN(test_a_question_is_answered_once);
+	RUN(test_a_search_that_is_refused_may_be_asked_again);
 	RUN(test_a_node_without_a_slot_finds_nothing);
 	RUN(test_a_blocked_node_finds_nothing);
 	RUN(test_a_node_has_eight_searches_of_its_own_and_no_ninth);
