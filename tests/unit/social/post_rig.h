@@ -141,6 +141,7 @@ struct rig_post {
 	enum visibility_kind kind;
 	unsigned readers[RIG_PEOPLE], reader_cnt; /* people */
 	uint8_t group;				  /* all bytes of its id */
+	uint8_t group_key;			  /* the first byte of it */
 	uint64_t epoch, number;
 	size_t content_len; /* 0: 10 */
 	const uint8_t *attachment;
@@ -174,6 +175,7 @@ static inline size_t rig_readers(const struct rig_post *post, struct writer *out
 	qsort(visibility->recipients, post->reader_cnt, sizeof(visibility->recipients[0]),
 	      rig_reader_order);
 	memset(visibility->group.group, post->group, sizeof(visibility->group.group));
+	visibility->group.key[0] = post->group_key;
 	visibility->group.epoch = post->epoch;
 	social_visibility_write(out, visibility, rig_people[post->author]);
 	free(visibility);

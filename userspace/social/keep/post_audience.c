@@ -13,7 +13,7 @@
 #include "crypto/blake3/blake3.h"
 #include "social/keep/post_store_state.h"
 
-#define CONTEXT "mesh/distsoc/audience/v1"
+#define CONTEXT "mesh/distsoc/audience/v2"
 
 int social_posts_audience_init(struct post_store *posts)
 {
@@ -63,6 +63,8 @@ void social_posts_audience_name(const struct visibility *visibility,
 		writer_be64(&w, visibility->group.epoch);
 		blake3_update(&hash, visibility->group.group, sizeof(visibility->group.group));
 		blake3_update(&hash, epoch, sizeof(epoch));
+		/* Any author may name any key with them, and a proof of one key opens that key's posts alone. */
+		blake3_update(&hash, visibility->group.key, sizeof(visibility->group.key));
 	}
 	blake3_final(&hash, out_digest, POST_AUDIENCE_LEN);
 }

@@ -207,20 +207,23 @@ static void test_readers_with_a_higher_number_alone_take_the_place_of_others(voi
 
 static void test_posts_to_equal_readers_have_one_number(void)
 {
-	struct rig_post posts[4] = {
+	struct rig_post posts[6] = {
 		{.kind = VISIBILITY_RECIPIENTS, .readers = {1, 2}, .reader_cnt = 2},
 		{.kind = VISIBILITY_RECIPIENTS, .readers = {2, 1}, .reader_cnt = 2, .author = 3},
 		{.kind = VISIBILITY_RECIPIENTS, .readers = {1, 4}, .reader_cnt = 2},
 		{.kind = VISIBILITY_GROUP, .group = 7, .epoch = 3},
+		/* Any author may write a key of its own beside the group and epoch of others. */
+		{.kind = VISIBILITY_GROUP, .group = 7, .epoch = 3, .group_key = 1, .author = 3},
+		{.kind = VISIBILITY_GROUP, .group = 7, .epoch = 3, .author = 3},
 	};
-	uint16_t numbers[4];
+	uint16_t numbers[6];
 	struct post_audience audience;
 
 	rig_begin();
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 6; i++)
 		CHECK_EQ(rig_say(&posts[i], POST_WANTED, 0), 0);
 	for (unsigned again = 0; again < 2; again++, rig_again()) {
-		for (unsigned i = 0; i < 4; i++) {
+		for (unsigned i = 0; i < 6; i++) {
 			struct post_index *index =
 				(struct post_index *)social_posts_index(rig_posts);
 			const struct post_row *row =
@@ -236,6 +239,8 @@ static void test_posts_to_equal_readers_have_one_number(void)
 		CHECK_EQ(numbers[0], numbers[1]);
 		CHECK(numbers[0] != numbers[2]);
 		CHECK(numbers[2] != numbers[3]);
+		CHECK(numbers[3] != numbers[4]);
+		CHECK_EQ(numbers[3], numbers[5]);
 	}
 	rig_end();
 }
