@@ -2,7 +2,8 @@
 /*
  * Messages 640 to 642. What is new in a shard is for those who were its members in the newest state that
  * both sides have. A member who is gone since hears so much that it is gone. To any other node a group
- * that is here is one that is not.
+ * that is here is one that is not. The hash of a state is known to members alone, so what names
+ * one that is here is judged.
  */
 #include <errno.h>
 
@@ -50,7 +51,7 @@ static int shard_take(struct groups *groups, struct group *group,
 	if (!social_groups_role(group, state->admin, &role) || role != GROUP_ADMIN ||
 	    !social_group_member(state, group->person)) {
 		groups->stats.refused_cnt++;
-		return WEFT_EREFUSED;
+		return social_groups_invite_unheard(groups);
 	}
 	row = social_groups_row_add(groups, group, state->shard);
 	if (!row)
@@ -65,6 +66,16 @@ static int shard_take(struct groups *groups, struct group *group,
 		return err;
 	}
 	return social_groups_submit(groups, batch, NULL, NULL);
+}
+
+/* A state that follows none here, of an admin that is not known, by a node that is no member. */
+static bool is_strange(const struct group *group, const uint8_t *from, const uint8_t *admin,
+		       enum group_outcome outcome)
+{
+	enum group_role role;
+
+	return outcome == GROUP_MISSING && !(from && social_groups_role(group, from, &role)) &&
+	       !(admin && social_groups_role(group, admin, &role));
 }
 
 /* A 640 of from; NULL: it was left here. */
@@ -98,6 +109,8 @@ static int key_hear(struct groups *groups, const uint8_t *from, const struct gro
 	outcome = social_groups_take(
 		groups, row, message->state.bytes, message->state.len,
 		social_groups_unseal(groups, state, message->wrapped, message->wrapped_by));
+	if (is_strange(group, from, state->admin, outcome))
+		return social_groups_invite_unheard(groups);
 	*out_epoch = row->now.state->epoch;
 	/* Where both sides lack what the other has, neither goes on. */
 	if (outcome == GROUP_MISSING && from &&
@@ -153,7 +166,7 @@ static void on_rekey(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	if (!is_admitted(groups, call, now_ns))
 		return;
 	outcome = social_groups_take_change(groups, call->payload, call->payload_len, &row);
-	if (!row) {
+	if (!row || is_strange(row->group, call->peer_key, NULL, outcome)) {
 		answer_err(groups, call, WEFT_EABSENT);
 		return;
 	}

@@ -188,6 +188,11 @@ static bool is_credible(const struct group_state *state)
 	return admin && admin->role == GROUP_ADMIN;
 }
 
+int social_groups_invite_unheard(const struct groups *groups)
+{
+	return is_credible(&groups->read) && invited(groups, &groups->read) ? 0 : WEFT_EABSENT;
+}
+
 int social_groups_invite_note(struct groups *groups, const uint8_t *from,
 			      const struct group_span *bytes)
 {
@@ -196,7 +201,7 @@ int social_groups_invite_note(struct groups *groups, const uint8_t *from,
 	struct group_invite *invite = invite_lookup(groups, state->group);
 	struct store_batch *batch;
 
-	if (!is_credible(state) || !invited(groups, state))
+	if (social_groups_invite_unheard(groups) < 0)
 		return WEFT_EABSENT;
 	if (is_refused(groups, state->group, from))
 		return 0; /* the sender does not learn of it */

@@ -338,7 +338,13 @@ int social_groups_answer_init(struct groups *groups);
 WEFT_MUST_CHECK
 int social_groups_invites_init(struct groups *groups);
 void social_groups_invites_fini(struct groups *groups);
-/* social_groups_invite_note: groups->key_message and groups->read are of a 640, whose group is not here. */
+/*
+ * social_groups_invite_note: groups->key_message and groups->read are of a 640, whose group is not here.
+ * _unheard: what its sender hears of it, and nothing is kept: for one that may not know that the group is
+ * here. 0 or WEFT_EABSENT.
+ */
+WEFT_MUST_CHECK
+int social_groups_invite_unheard(const struct groups *groups);
 WEFT_MUST_CHECK
 int social_groups_invite_note(struct groups *groups, const uint8_t *from,
 			      const struct group_span *bytes);

@@ -259,6 +259,128 @@ static void test_invitations_of_one_peer_never_pass_their_bound(void)
 	rig_end();
 }
 
+static struct mesh_ops counted_ops;
+static unsigned stranger_asks;
+static int count_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+		     struct mesh_request **out_request)
+{
+	stranger_asks += memcmp(ask->peer.key, rig_nodes[3].mesh->key, NODE_KEY_LEN) == 0;
+	return mesh_lab_seam_of(mesh).ops->ask(mesh, ask, now_ns, out_request);
+}
+
+/* What node 1 answers to node 3, as bytes. */
+struct heard {
+	int err;
+	unsigned type;
+	enum mesh_code code;
+	uint8_t bytes[256];
+	size_t len;
+};
+static struct heard stranger_say(unsigned type, size_t len)
+{
+	struct heard heard = {0};
+
+	mesh_lab_ask(rig_nodes[3].mesh, rig_nodes[1].mesh, type, message, len, &asked);
+	heard.err = asked.reply.err;
+	heard.type = asked.reply.type;
+	heard.code = asked.reply.code;
+	heard.len = asked.reply.received_len ? asked.reply.received_len : asked.reply.payload_len;
+	if (heard.len > sizeof(heard.bytes))
+		abort();
+	memcpy(heard.bytes, asked.buf, heard.len);
+	rig_pass(2 * NS_PER_S);
+	return heard;
+}
+
+/* A state of group that node 3 made up; it names itself as admin, and a member beside it. */
+static struct heard state_lie(const uint8_t *group, uint32_t shard, const struct rig_node *named)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes)), m = writer_of(message, sizeof(message));
+	bool is_first = memcmp(named->mesh->key, rig_nodes[3].mesh->key, NODE_KEY_LEN) < 0;
+	struct group_key_message key = {0};
+	static const uint8_t previous[GROUP_HASH_LEN] = {1};
+
+	next = (struct group_state){.group = group,
+				    .key = rig_nodes[2].mesh->key,
+				    .previous = previous,
+				    .epoch = 5,
+				    .member_cnt = 2,
+				    .shard = shard,
+				    .shard_cnt = shard + 1};
+	memcpy(next.members[is_first ? 0 : 1].key, named->mesh->key, NODE_KEY_LEN);
+	memcpy(next.members[is_first ? 1 : 0].key, rig_nodes[3].mesh->key, NODE_KEY_LEN);
+	next.members[is_first ? 1 : 0].role = GROUP_ADMIN;
+	social_group_write(&w, &next, rig_nodes[3].key);
+	key.state = (struct group_span){bytes, writer_len(&w)};
+	social_group_key_write(&m, &key);
+	if (w.bad || m.bad)
+		abort();
+	return stranger_say(MESH_GROUP_KEY, writer_len(&m));
+}
+
+static struct heard change_lie(const uint8_t *group)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes)), m = writer_of(message, sizeof(message));
+
+	next_make();
+	next.epoch = 5;
+	social_group_write(&w, &next, rig_nodes[3].key);
+	if (social_group_parse(bytes, writer_len(&w), &state) < 0)
+		abort();
+	social_change_make(&held.state, &state, &change);
+	change.group = group;
+	social_change_write(&m, &change);
+	if (w.bad || m.bad)
+		abort();
+	return stranger_say(MESH_GROUP_REKEY, writer_len(&m));
+}
+
+static void same_check(const struct heard *known, const struct heard *unknown)
+{
+	CHECK_EQ(known->err, unknown->err);
+	CHECK_EQ(known->type, unknown->type);
+	CHECK_EQ(known->code, unknown->code);
+	CHECK_EQ(known->len, unknown->len);
+	CHECK_MEM(known->bytes, unknown->bytes, known->len);
+}
+
+static void test_a_group_that_is_here_is_an_unknown_one_to_a_node_that_is_no_member(void)
+{
+	static const uint8_t unknown_ids[3][GROUP_ID_LEN] = {{1}, {2}, {3}};
+	struct heard known, unknown;
+	unsigned cnt = 0;
+
+	founded();
+	rig_stop(&rig_nodes[1]);
+	counted_ops = *mesh_lab_seam_of(rig_nodes[1].mesh).ops;
+	counted_ops.ask = count_ask;
+	rig_nodes[1].ops = &counted_ops;
+	rig_start(&rig_nodes[1]);
+	stranger_asks = 0;
+	known = change_lie(rig_group);
+	unknown = change_lie(unknown_ids[0]);
+	CHECK_EQ(unknown.err, WEFT_EABSENT);
+	same_check(&known, &unknown);
+	/* A state that names a person of the node, one that does not, and one of a further shard. */
+	known = state_lie(rig_group, 0, &rig_nodes[1]);
+	unknown = state_lie(unknown_ids[0], 0, &rig_nodes[1]);
+	CHECK_EQ(unknown.err, 0);
+	same_check(&known, &unknown);
+	known = state_lie(rig_group, 0, &rig_nodes[2]);
+	unknown = state_lie(unknown_ids[1], 0, &rig_nodes[2]);
+	CHECK_EQ(unknown.err, WEFT_EABSENT);
+	same_check(&known, &unknown);
+	known = state_lie(rig_group, 1, &rig_nodes[1]);
+	unknown = state_lie(unknown_ids[2], 1, &rig_nodes[1]);
+	same_check(&known, &unknown);
+	CHECK_EQ(stranger_asks, 0);
+	CHECK_EQ(rig_view(&rig_nodes[1]).epoch, 0);
+	/* No invitation to the group that is here could take its place. */
+	social_group_invites(rig_nodes[1].groups, count_invite, &cnt);
+	CHECK_EQ(cnt, 2);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_a_state_that_a_member_may_not_make_changes_nothing);
@@ -266,6 +388,7 @@ int main(void)
 	RUN(test_a_key_that_was_sealed_to_another_is_refused_and_the_state_taken);
 	RUN(test_a_fork_that_comes_after_a_day_changes_nothing);
 	RUN(test_a_node_that_is_no_member_is_given_nothing_of_a_group);
+	RUN(test_a_group_that_is_here_is_an_unknown_one_to_a_node_that_is_no_member);
 	RUN(test_invitations_of_one_peer_never_pass_their_bound);
 	return check_done();
 }
