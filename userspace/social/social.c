@@ -68,6 +68,12 @@ static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool
 	return social_group_is_ours(((const struct social *)ctx)->groups, group, epoch, out_opens);
 }
 
+static bool on_is_poster(void *ctx, const uint8_t *group, const uint64_t *epoch,
+			 const uint8_t *author)
+{
+	return social_group_is_poster(((const struct social *)ctx)->groups, group, epoch, author);
+}
+
 /* Where what came of key comes from. Of nodes without a session the place is one for all. */
 struct people_source social_source_of(const struct social *social, const uint8_t *key,
 				      struct addr *addr)
@@ -131,6 +137,7 @@ static int intake_open(struct social *social)
 						      .is_blocked = on_is_blocked,
 						      .is_followed = on_is_followed,
 						      .is_in_group = on_is_in_group,
+						      .is_poster = on_is_poster,
 						      .was_addressed = on_addressed,
 						      .profile = on_profile,
 						      .ctx = social}};

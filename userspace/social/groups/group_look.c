@@ -248,6 +248,34 @@ bool social_group_is_ours(struct groups *groups, const uint8_t group[static GROU
 	return social_groups_lookup(groups, group) != NULL;
 }
 
+static bool was_poster(struct groups *groups, const struct group_row *row, uint64_t epoch,
+		       const uint8_t *key)
+{
+	struct group_held held = {0};
+	const struct group_member *member = NULL;
+	bool was;
+
+	if (past_at(row, epoch) && social_groups_load_state(groups, row, epoch, &held) == 0)
+		member = social_group_member(held.state, key);
+	was = member && social_role_may(member->role, GROUP_ACT_POST);
+	social_group_held_free(&held);
+	return was;
+}
+
+bool social_group_is_poster(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			    const uint64_t *epoch, const uint8_t key[static NODE_KEY_LEN])
+{
+	const struct group *held = social_groups_lookup(groups, group);
+	struct group_row *row = NULL;
+
+	if (social_group_may(groups, group, key, GROUP_ACT_POST))
+		return true;
+	while (epoch && held && (row = social_groups_row_next(held, row)))
+		if (was_poster(groups, row, *epoch, key))
+			return true;
+	return false;
+}
+
 unsigned social_group_keys(const struct groups *groups, struct group_epoch_key *out, unsigned cap)
 {
 	unsigned cnt = 0;

@@ -202,6 +202,12 @@ const struct node_key *social_group_key(struct groups *groups,
 					const uint8_t group[static GROUP_ID_LEN], uint64_t epoch);
 bool social_group_is_ours(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
 			  uint64_t epoch, bool *out_opens);
+/*
+ * social_group_is_poster: key may post by the newest state of a shard here, or with epoch (NULL: none) by a
+ * state of that epoch. One that is not the newest is read from the disk.
+ */
+bool social_group_is_poster(struct groups *groups, const uint8_t group[static GROUP_ID_LEN],
+			    const uint64_t *epoch, const uint8_t key[static NODE_KEY_LEN]);
 struct group_epoch_key {
 	const uint8_t *group;
 	uint64_t epoch;

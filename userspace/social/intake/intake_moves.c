@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes of posts that came in: their author is followed now, their words are not wanted, or the
- * key of their group has come.
+ * What becomes of posts that came in: their author is followed now, or their words are not wanted. Or the
+ * key of their group has come, or the state by which their author may post to it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,20 +61,44 @@ void social_intake_unasked(struct intake *intake, const uint8_t post[static POST
 
 struct found {
 	uint8_t ids[LOOK_FOUND_MAX][POST_ID_LEN];
+	bool opens[LOOK_FOUND_MAX], is_wanted[LOOK_FOUND_MAX];
 	unsigned cnt;
 };
 
 /* A post of a group that no person of this node opened when it came, and that one opens now. */
-static bool opens_now(struct intake *intake, const struct post_row *row)
+static bool opens_now(const struct post_row *row, bool opens)
+{
+	return opens && !(row->flags & POST_READABLE);
+}
+
+/* A post of a group whose author might not post to it, as this node knew, and may now. */
+static bool is_wanted_now(struct intake *intake, const struct post_row *row, const uint8_t *group)
+{
+	const struct intake_ways *ways = &intake->params.ways;
+
+	return social_row_share(row) == POST_ADDRESSED &&
+	       ways->is_poster(ways->ctx, group, NULL,
+			       social_posts_author(intake->params.posts, row));
+}
+
+static void row_look(struct intake *intake, const struct post_row *row, struct found *found)
 {
 	const struct intake_ways *ways = &intake->params.ways;
 	const uint8_t *own = node_key_public(intake->params.ground->key);
 	struct post_audience audience;
-	bool opens = false;
+	bool opens = false, is_wanted;
 
-	return social_row_kind(row) == VISIBILITY_GROUP && !(row->flags & POST_READABLE) &&
-	       social_posts_audience(intake->params.posts, row, own, &audience) == 0 &&
-	       ways->is_in_group(ways->ctx, audience.group, audience.epoch, &opens) && opens;
+	if (social_row_kind(row) != VISIBILITY_GROUP ||
+	    (row->flags & POST_READABLE && social_row_share(row) != POST_ADDRESSED) ||
+	    social_posts_audience(intake->params.posts, row, own, &audience) < 0 ||
+	    !ways->is_in_group(ways->ctx, audience.group, audience.epoch, &opens))
+		return;
+	is_wanted = is_wanted_now(intake, row, audience.group);
+	if (!is_wanted && !opens_now(row, opens))
+		return;
+	found->opens[found->cnt] = opens_now(row, opens);
+	found->is_wanted[found->cnt] = is_wanted;
+	memcpy(found->ids[found->cnt++], row->id, POST_ID_LEN);
 }
 
 static void rows_look(struct intake *intake, struct found *found)
@@ -89,8 +113,7 @@ static void rows_look(struct intake *intake, struct found *found)
 	for (unsigned i = 0; i < LOOK_ROWS_MAX && found->cnt < LOOK_FOUND_MAX &&
 			     (row = social_index_prev(index, &place));
 	     i++) {
-		if (opens_now(intake, row))
-			memcpy(found->ids[found->cnt++], row->id, POST_ID_LEN);
+		row_look(intake, row, found);
 		intake->looked.time_ms = row->time_ms;
 		memcpy(intake->looked.id, row->id, POST_ID_LEN);
 	}
@@ -104,11 +127,17 @@ static void on_look(struct timer *timer, uint64_t now_ns)
 	struct found found = {.cnt = 0};
 
 	rows_look(intake, &found);
-	/* One that the disk is too slow for is found again. */
-	for (unsigned i = 0; i < found.cnt; i++)
-		(void)!social_posts_mark(intake->params.posts,
-					 &(struct post_marking){found.ids[i], POST_READABLE, 0},
-					 none, now_ns);
+	/* One that the disk is too slow for is found again, as is one that has both to come. */
+	for (unsigned i = 0; i < found.cnt; i++) {
+		if (found.is_wanted[i])
+			(void)!social_posts_set_share(intake->params.posts, found.ids[i],
+						      POST_WANTED, now_ns);
+		if (found.opens[i])
+			(void)!social_posts_mark(
+				intake->params.posts,
+				&(struct post_marking){found.ids[i], POST_READABLE, 0}, none,
+				now_ns);
+	}
 	timer_set(intake->params.ground->timers, timer, now_ns + LOOK_EVERY_NS);
 }
 

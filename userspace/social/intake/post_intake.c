@@ -249,6 +249,7 @@ static struct standing standing_of(const struct intake *intake, const struct jud
 {
 	const struct intake_ways *ways = &intake->params.ways;
 	const struct post *post = &judged->post;
+	const struct visibility_group *group = &judged->visibility.group;
 	bool is_of_group, is_of_own = is_own(intake, post->author);
 	struct standing standing = {.is_wanted = true};
 	bool is_mentioned = mentions_own(intake, post);
@@ -259,8 +260,13 @@ static struct standing standing_of(const struct intake *intake, const struct jud
 	standing.marks |= ask->marks & POST_MARKS;
 	if (is_of_own)
 		standing.share = POST_OWN;
-	else if (is_of_group || ways->is_followed(ways->ctx, post->author))
+	else if (ways->is_followed(ways->ctx, post->author) ||
+		 (is_of_group &&
+		  ways->is_poster(ways->ctx, group->group, &group->epoch, post->author)))
 		standing.share = POST_WANTED;
+	else if (
+		is_of_group) /* any node can name a group; the state that has its author may follow */
+		standing.share = POST_ADDRESSED;
 	else if (standing.marks & POST_READABLE &&
 		 (judged->visibility.kind == VISIBILITY_RECIPIENTS || is_mentioned ||
 		  replies_to_own(intake, post) || ask->is_asked_for))

@@ -21,13 +21,14 @@ struct social_ground;
  * A post takes the first of these shares that fits. Posts of others come by no other way:
  *
  *	own		its author is a person of this node
- *	wanted		its author is followed, or it is of a group of this node
- *	addressed	an unknown person seals it for a person of this node, mentions one in public,
- *			replies to one, or was asked for it
+ *	wanted		its author is followed, or may post to the group of this node that it is of
+ *	addressed	an unknown person seals it for a person or group here, mentions one in
+ *			public, replies to one, or was asked for it
  *	hosted		it came as a replica, or by an import
  *
  * A direct message is a post whose readers are all among its mentions. A post of a group that came before
- * the key of its epoch is marked as readable within a minute of the key.
+ * the key of its epoch is marked as readable within a minute of the key. One that came before the state
+ * that has its author is wanted within a minute of the state.
  *
  * Home worker only; nothing blocks.
  */
@@ -83,6 +84,9 @@ struct intake_ways {
 	bool (*is_followed)(void *ctx, const uint8_t *key); /* by any person of this node */
 	/* a person of this node is in it; out_opens: and has the key of the epoch */
 	bool (*is_in_group)(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens);
+	/* author may post to the group: now, or (epoch not NULL; this may read the disk) then */
+	bool (*is_poster)(void *ctx, const uint8_t *group, const uint64_t *epoch,
+			  const uint8_t *author);
 	/* the post of an unknown person to a person of this node is held */
 	void (*was_addressed)(void *ctx, const uint8_t *author, const uint8_t *post,
 			      uint64_t now_ns);

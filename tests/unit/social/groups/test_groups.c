@@ -212,6 +212,18 @@ static void test_a_viewer_may_not_write_and_a_poster_may_as_long_as_it_was_one(v
 	CHECK(social_group_may_write(rig_nodes[2].groups, &second, rig_nodes[1].mesh->key));
 	CHECK(!social_group_may_write(rig_nodes[2].groups, &third, rig_nodes[1].mesh->key));
 	CHECK(social_group_may_write(rig_nodes[2].groups, &third, rig_nodes[0].mesh->key));
+	/* The same without a key, of one epoch and of the newest. */
+	for (unsigned i = 0; i < 4; i++) {
+		const uint64_t *epochs[4] = {NULL, &first.epoch, &second.epoch, &third.epoch};
+
+		CHECK_EQ(social_group_is_poster(rig_nodes[2].groups, rig_group, epochs[i],
+						rig_nodes[1].mesh->key),
+			 i == 2);
+		CHECK(social_group_is_poster(rig_nodes[2].groups, rig_group, epochs[i],
+					     rig_nodes[0].mesh->key));
+	}
+	CHECK(!social_group_is_poster(rig_nodes[2].groups, third.key, NULL,
+				      rig_nodes[0].mesh->key));
 	rig_end();
 }
 

@@ -33,6 +33,17 @@ static bool on_is_followed(void *ctx, const uint8_t *key)
 	return memcmp(key, rig_key(FRIEND), NODE_KEY_LEN) == 0;
 }
 
+static int member = -1; /* a further person of the group than OTHER */
+
+static bool on_is_poster(void *ctx, const uint8_t *group, const uint64_t *epoch,
+			 const uint8_t *author)
+{
+	(void)ctx, (void)epoch;
+	return group[0] == GROUP_IN &&
+	       (memcmp(author, rig_key(OTHER), NODE_KEY_LEN) == 0 ||
+		(member >= 0 && memcmp(author, rig_key((unsigned)member), NODE_KEY_LEN) == 0));
+}
+
 static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
 {
 	(void)ctx;
@@ -60,6 +71,7 @@ static void begin(void)
 						.is_blocked = on_is_blocked,
 						.is_followed = on_is_followed,
 						.is_in_group = on_is_in_group,
+						.is_poster = on_is_poster,
 						.was_addressed = on_addressed,
 						.profile = on_profile}};
 
@@ -169,15 +181,30 @@ static void test_a_post_takes_the_share_that_its_author_and_readers_give_it(void
 		 INTAKE_TAKEN,
 		 POST_WANTED,
 		 POST_READABLE | POST_MENTIONS_ME | POST_DIRECT},
-		{{.author = STRANGER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 1},
+		{{.author = OTHER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 1},
 		 INTAKE_SYNC,
 		 INTAKE_TAKEN,
 		 POST_WANTED,
 		 POST_READABLE},
-		{{.author = STRANGER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 2},
+		{{.author = OTHER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 2},
 		 INTAKE_SYNC,
 		 INTAKE_TAKEN,
 		 POST_WANTED,
+		 0},
+		{{.author = FRIEND, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 2},
+		 INTAKE_SYNC,
+		 INTAKE_TAKEN,
+		 POST_WANTED,
+		 0},
+		{{.author = STRANGER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 1},
+		 INTAKE_SYNC,
+		 INTAKE_TAKEN,
+		 POST_ADDRESSED,
+		 POST_READABLE},
+		{{.author = STRANGER, .kind = VISIBILITY_GROUP, .group = GROUP_IN, .epoch = 2},
+		 INTAKE_SYNC,
+		 INTAKE_TAKEN,
+		 POST_ADDRESSED,
 		 0},
 		{{.author = STRANGER, .kind = VISIBILITY_GROUP, .group = 9, .epoch = 1},
 		 INTAKE_SYNC,
@@ -212,8 +239,8 @@ static void test_a_post_takes_the_share_that_its_author_and_readers_give_it(void
 		if (rows[i].share != POST_SHARE_CNT)
 			CHECK_EQ(view_of(&post).flags, rows[i].flags);
 	}
-	CHECK_EQ(addressed_cnt, 2);
-	CHECK_EQ(stats().taken_cnt, 9);
+	CHECK_EQ(addressed_cnt, 4);
+	CHECK_EQ(stats().taken_cnt, 12);
 	CHECK_EQ(stats().unwanted_cnt, 2);
 	end();
 }
@@ -474,6 +501,37 @@ static void test_a_post_of_a_group_is_readable_when_the_key_comes_behind_it(void
 	end();
 }
 
+static void
+test_a_post_of_a_group_is_wanted_when_the_state_that_has_its_author_comes_behind_it(void)
+{
+	struct rig_post posts[2];
+
+	begin();
+	for (unsigned i = 0; i < 2; i++) {
+		posts[i] = (struct rig_post){.author = STRANGER,
+					     .kind = VISIBILITY_GROUP,
+					     .group = GROUP_IN,
+					     .epoch = 1 + i};
+		CHECK_EQ(made(&posts[i], INTAKE_SYNC), INTAKE_TAKEN);
+	}
+	rig_pass(60 * NS_PER_S);
+	CHECK_EQ(rig_stats().addressed_cnt, 2);
+	member = STRANGER;
+	opened_epoch = 2;
+	rig_pass(11 * NS_PER_S);
+	rig_pass(11 * NS_PER_S);
+	rig_settle();
+	member = -1;
+	opened_epoch = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(view_of(&posts[i]).share, POST_WANTED);
+		CHECK_EQ(view_of(&posts[i]).flags, POST_READABLE);
+	}
+	CHECK_EQ(rig_stats().addressed_cnt, 0);
+	CHECK_EQ(rig_stats().wanted_cnt, 2);
+	end();
+}
+
 static void test_what_people_say_of_a_profile_is_its_verdict(void)
 {
 	static const struct {
@@ -523,6 +581,7 @@ int main(void)
 	RUN(test_a_full_share_is_said);
 	RUN(test_words_of_a_person_that_is_followed_then_leave_the_room_of_unknown_people);
 	RUN(test_a_post_of_a_group_is_readable_when_the_key_comes_behind_it);
+	RUN(test_a_post_of_a_group_is_wanted_when_the_state_that_has_its_author_comes_behind_it);
 	RUN(test_what_people_say_of_a_profile_is_its_verdict);
 	RUN(test_each_verdict_has_words);
 	return check_done();
