@@ -92,20 +92,46 @@ struct people_source social_source_of(const struct social *social, const uint8_t
 	return source;
 }
 
-/* What others see, too, is no first word: a mention in a public post, or a reply to one. */
+/* The first persona of this node among the readers of the post; the node's own key without one. */
+static void addressee_find(const struct social *social, const uint8_t *post,
+			   uint8_t out_key[static NODE_KEY_LEN])
+{
+	struct visibility *visibility = malloc(sizeof(*visibility));
+	struct post_copy *copy = NULL;
+	const uint8_t *found = node_key_public(social->ground.key);
+
+	if (visibility && social_posts_read(social->posts, post, &copy) == 0 &&
+	    social_visibility_read(copy->parts.visibility, copy->parts.visibility_len,
+				   visibility) == 0)
+		for (unsigned i = visibility->recipient_cnt; i-- > 0;)
+			if (social_own_key(social->people, visibility->recipients[i].reader))
+				found = visibility->recipients[i].reader;
+	memcpy(out_key, found, NODE_KEY_LEN);
+	if (copy)
+		social_post_copy_free(copy);
+	free(visibility);
+}
+
+/*
+ * What others see, too, is no first word: a mention in a public post, or a reply to one. Words of a
+ * person that was refused go again.
+ */
 static void on_addressed(void *ctx, const uint8_t *author, const uint8_t *post, uint64_t now_ns)
 {
 	struct social *social = ctx;
+	uint8_t to[NODE_KEY_LEN];
 	struct addr addr;
 	const struct request_note note = {.person = author,
-					  .to = node_key_public(social->ground.key),
+					  .to = to,
 					  .post = post,
 					  .source = social_source_of(social, author, &addr)};
 	struct post_view view;
 
-	if (social_posts_look(social->posts, post, &view) == 0 &&
-	    view.kind == VISIBILITY_RECIPIENTS)
-		(void)social_request_note(social->people, &note, now_ns);
+	if (social_posts_look(social->posts, post, &view) < 0 || view.kind != VISIBILITY_RECIPIENTS)
+		return;
+	addressee_find(social, post, to);
+	if (social_request_note(social->people, &note, now_ns) == REQUEST_REFUSED)
+		social_intake_unasked(social->intake, post, now_ns);
 }
 
 static int on_profile(void *ctx, const struct intake_object *object, uint64_t now_ns)
@@ -123,7 +149,7 @@ static void on_person(void *ctx, const struct people_change *change, uint64_t no
 {
 	struct social *social = ctx;
 
-	if (change->kind == PEOPLE_FOLLOWED)
+	if (change->kind == PEOPLE_FOLLOWED || change->kind == PEOPLE_ACCEPTED)
 		social_intake_followed(social->intake, change->person, now_ns);
 	if (change->kind == PEOPLE_REQUEST_GONE)
 		social_intake_unasked(social->intake, change->other, now_ns);

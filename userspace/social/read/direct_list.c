@@ -118,7 +118,9 @@ static bool view_look(void *arg, const struct post_view *view)
 	struct opened_post *opened;
 
 	directs->read->stats.visited_cnt++;
-	if (!social_is_blocked(directs->read->params.people, view->author) &&
+	/* Words of an unknown person wait as a request, and are shown by their name alone. */
+	if ((directs->ask || view->share != POST_ADDRESSED) &&
+	    !social_is_blocked(directs->read->params.people, view->author) &&
 	    social_read_open(directs->read, view->id, &opened) == 0) {
 		if (is_message(opened) && parties_of(opened, &directs->parties) == 0)
 			directs->is_over = !opened_take(directs, opened);

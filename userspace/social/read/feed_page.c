@@ -81,10 +81,8 @@ static bool may_fit(const struct paging *paging, const struct post_view *view)
 	const struct feed_ask *ask = paging->ask;
 	struct people *people = paging->read->params.people;
 
-	/* Of an unknown person only what names a person here: the other words are a request. */
 	if (!ask->author && !ask->is_direct &&
-	    (view->share == POST_HOSTED ||
-	     (view->share == POST_ADDRESSED && !(view->flags & POST_MENTIONS_ME))))
+	    (view->share == POST_HOSTED || social_read_is_request(view)))
 		return false;
 	if (view->kind != VISIBILITY_PUBLIC && view->share != POST_OWN &&
 	    !(view->flags & POST_READABLE))

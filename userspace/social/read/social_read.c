@@ -251,7 +251,7 @@ static void receipt_give(struct social_read *read, const struct opened_post *ope
 static void direct_came(struct social_read *read, const struct opened_post *opened, uint64_t now_ns)
 {
 	direct_mark(read, opened, now_ns);
-	if (is_receipt(opened) || opened->is_own)
+	if (is_receipt(opened) || opened->is_own || opened->view.share == POST_ADDRESSED)
 		return;
 	tell(read, SOCIAL_DM_NEW, &opened->view);
 	receipt_give(read, opened, false, now_ns);
@@ -272,6 +272,8 @@ static void watches_tell(struct social_read *read, const struct opened_post *ope
 
 static void post_came(struct social_read *read, const struct opened_post *opened)
 {
+	if (social_read_is_request(&opened->view))
+		return;
 	if (!opened->is_own && opened->view.flags & POST_MENTIONS_ME)
 		tell(read, SOCIAL_POST_MENTION, &opened->view);
 	tell(read, opened->is_edited ? SOCIAL_POST_CHANGED : SOCIAL_POST_NEW, &opened->view);
@@ -282,6 +284,12 @@ static void post_came(struct social_read *read, const struct opened_post *opened
 static bool is_news(const struct post_view *view)
 {
 	return view->share != POST_HOSTED;
+}
+
+/* Nor are further words of a request, which person.request stands for. */
+static bool is_change_news(const struct post_view *view)
+{
+	return is_news(view) && !social_read_is_request(view);
 }
 
 static void came(struct social_read *read, const struct post_view *view, uint64_t now_ns)
@@ -307,12 +315,12 @@ static void moved(void *ctx, enum post_moved what, const struct post_view *view,
 		break;
 	case POST_MOVED_VISIBILITY:
 		key_forget(read, view->id);
-		if (is_news(view))
+		if (is_change_news(view))
 			tell(read, SOCIAL_POST_CHANGED, view);
 		break;
 	case POST_MOVED_GONE:
 		key_forget(read, view->id);
-		if (is_news(view))
+		if (is_change_news(view))
 			tell(read, SOCIAL_POST_GONE, view);
 		break;
 	case POST_MOVED_MARK:

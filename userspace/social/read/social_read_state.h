@@ -34,4 +34,14 @@ struct social_read {
 bool social_feed_fits(struct social_read *read, const struct feed_filter *filter,
 		      const struct opened_post *opened);
 
+/*
+ * Of an unknown person a feed has only what all can see and names a person here. The other words are a
+ * request, and wait apart until it is accepted.
+ */
+static inline bool social_read_is_request(const struct post_view *view)
+{
+	return view->share == POST_ADDRESSED &&
+	       (view->kind == VISIBILITY_RECIPIENTS || !(view->flags & POST_MENTIONS_ME));
+}
+
 #endif
