@@ -65,7 +65,6 @@ static bool is_chosen(const struct replicas *replicas, const uint8_t *key)
 static bool note_read(struct replicas *replicas, const struct replica_peer *peer,
 		      const struct replica_row *row, struct replica_note *out_note)
 {
-	static uint8_t clear[REPLICA_NOTE_LEN_MAX];
 	struct replica_post post;
 	struct post_view view;
 	size_t len;
@@ -76,8 +75,9 @@ static bool note_read(struct replicas *replicas, const struct replica_peer *peer
 		    social_replica_load(replicas, &view, &post) < 0)
 			return false;
 		is = post.has_key &&
-		     social_replica_open(post.key, row->note, row->note_len, clear, &len) == 0 &&
-		     social_replica_read(clear, len, out_note) == 0;
+		     social_replica_open(post.key, row->note, row->note_len, replicas->clear,
+					 &len) == 0 &&
+		     social_replica_read(replicas->clear, len, out_note) == 0;
 		social_replica_fini(&post);
 		if (!is)
 			return false;
@@ -87,9 +87,9 @@ static bool note_read(struct replicas *replicas, const struct replica_peer *peer
 }
 
 /* What peer says of each post that it was asked after; without a row it has it no more. */
-static unsigned said_collect(struct replicas *replicas, const struct replica_peer *peer,
-			     struct holder_said *said)
+static unsigned said_collect(struct replicas *replicas, const struct replica_peer *peer)
 {
+	struct holder_said *said = replicas->said;
 	uint64_t wall_ms = social_wall_ms(replicas->params.ground);
 	const struct replica_status *status = &replicas->status;
 
@@ -115,12 +115,12 @@ static unsigned said_collect(struct replicas *replicas, const struct replica_pee
 			said[i].note_len = row->note_len;
 		}
 	}
+	explicit_bzero(replicas->clear, sizeof(replicas->clear));
 	return peer->asked.post_cnt;
 }
 
 static void on_status(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
-	static struct holder_said said[REPLICA_CHECK_MAX];
 	struct replica_peer *peer = arg;
 	struct replicas *replicas = peer->replicas;
 	int cnt;
@@ -134,8 +134,8 @@ static void on_status(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		replicas->stats.malformed_cnt += reply->err == 0;
 		return;
 	}
-	cnt = social_holders_note(replicas->params.holders, said,
-				  said_collect(replicas, peer, said));
+	cnt = social_holders_note(replicas->params.holders, replicas->said,
+				  said_collect(replicas, peer));
 	replicas->stats.noted_cnt += cnt > 0 ? (unsigned)cnt : 0;
 	for (unsigned i = 0; i < peer->asked.post_cnt; i++)
 		social_replica_restore(replicas, peer->asked.posts[i], now_ns);

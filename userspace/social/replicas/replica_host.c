@@ -194,12 +194,19 @@ static void judge(struct replica_hosting *hosting, struct mesh_incoming *incomin
 
 /* --- what is asked --- */
 
+static bool hour_takes(const struct replicas *replicas, struct replica_hour *hour, uint64_t len)
+{
+	return social_replica_spend(hour, len, replicas->params.config.hosted_per_hour,
+				    social_wall_ms(replicas->params.ground));
+}
+
 /* 0: it is welcome; else why not. */
 static int reason_against(struct replicas *replicas, const struct mesh_call *call,
 			  const struct replica_offer *offer)
 {
 	const struct replica_ways *ways = &replicas->params.ways;
 	uint64_t len = replica_offer_len(offer);
+	struct replica_hour hour = replicas->hosted;
 	struct post_quota quota;
 
 	if (social_posts_known(replicas->params.posts, offer->post) == POST_GONE ||
@@ -209,11 +216,9 @@ static int reason_against(struct replicas *replicas, const struct mesh_call *cal
 	social_posts_quota(replicas->params.posts, &quota);
 	if (len > quota.hosted_max && !ways->is_acquainted(ways->ctx, call->peer_key))
 		return REPLICA_NO_ROOM;
-	if (!offer->bytes &&
-	    !social_replica_spend(&replicas->hosted, len, replicas->params.config.hosted_per_hour,
-				  social_wall_ms(replicas->params.ground)))
-		return REPLICA_BUSY;
-	return 0;
+	/* The rest has to fit, and a claim costs nothing: bytes are charged as they come. */
+	return hour_takes(replicas, &hour, len > offer->off ? len - offer->off : 0) ? 0
+										    : REPLICA_BUSY;
 }
 
 /* The asker may know that it is here; another learns it after all bytes, as if they were new. */
@@ -243,6 +248,11 @@ static void take_piece(struct replica_hosting *hosting, const struct mesh_call *
 	struct replicas *replicas = hosting->replicas;
 
 	if (offer->off == hosting->got_len && offer->bytes) {
+		if (!hour_takes(replicas, &replicas->hosted, offer->len)) {
+			refuse_send(replicas, call->incoming, offer->post, REPLICA_BUSY);
+			hosting_end(hosting, now_ns);
+			return;
+		}
 		memcpy(hosting->bytes + hosting->got_len, offer->bytes, offer->len);
 		hosting->got_len += (uint32_t)offer->len;
 		fair_progress(&replicas->fair, &hosting->slot, FAIR_WHOLE, now_ns);

@@ -83,7 +83,9 @@ struct replicas {
 	uint64_t now_ns;
 	bool is_stopped;
 	struct replicas_stats stats;
-	struct replica_status status; /* the one at hand */
+	struct replica_status status;		    /* the one at hand */
+	struct holder_said said[REPLICA_CHECK_MAX]; /* by a peer, for the time of its answer */
+	uint8_t clear[REPLICA_NOTE_LEN_MAX];	    /* a note that was sealed; wiped behind it */
 	uint8_t notes[REPLICA_CHECK_MAX][REPLICA_STORED_LEN_MAX];
 	uint8_t message[MESH_ASK_LEN_MAX];
 	uint8_t piece[REPLICA_PIECE_LEN_MAX];

@@ -48,7 +48,8 @@ static struct random dice;
 static struct mesh_lab_ask asked;
 static struct node nodes[NODES];
 static unsigned node_cnt;
-static unsigned target; /* copies that each node wants elsewhere */
+static unsigned target;		 /* copies that each node wants elsewhere */
+static uint64_t hosted_per_hour; /* bytes; 0: the default */
 static enum intake_verdict put_verdict;
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
@@ -198,6 +199,8 @@ static inline struct node *node_add(void)
 	posts_up(node);
 	social_replicas_config_defaults(&params.config);
 	params.config.target = target;
+	if (hosted_per_hour)
+		params.config.hosted_per_hour = hosted_per_hour;
 	params.ground = &node->ground;
 	params.posts = node->posts;
 	params.intake = node->intake;

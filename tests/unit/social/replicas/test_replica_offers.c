@@ -96,6 +96,52 @@ static void test_the_table_of_copies_under_way_is_not_exceeded(void)
 	end();
 }
 
+static enum replica_reason reason_of_answer(void)
+{
+	struct replica_refuse refuse;
+
+	if (asked.reply.err < 0 || asked.reply.type != MESH_REPLICA_REFUSE ||
+	    social_refuse_parse(asked.reply.payload, asked.reply.payload_len, &refuse) < 0)
+		return 0;
+	return refuse.reason;
+}
+
+/* What is claimed costs nothing; bytes do. */
+static void test_the_hour_is_spent_by_bytes_that_come(void)
+{
+	static const uint8_t bytes[300] = {1};
+	struct replica_offer said = {.lens = {.post = 100, .claim = 100, .visibility = 200}};
+
+	hosted_per_hour = 600;
+	begin(2);
+	own_bytes(&nodes[1], 5000);
+	for (unsigned i = 0; i < 4; i++) {
+		said.post[0] = (uint8_t)(i + 1);
+		offer(&nodes[0], &nodes[1], &said);
+		CHECK_EQ(asked.reply.type, MESH_REPLICA_ACCEPT);
+	}
+	said.bytes = bytes;
+	said.len = sizeof(bytes);
+	said.post[0] = 1;
+	offer(&nodes[0], &nodes[1], &said);
+	CHECK_EQ(asked.reply.type, MESH_REPLICA_ACCEPT);
+	/* 300 are left: what claims 400 does not fit, and what claims 300 does. */
+	said.post[0] = 2;
+	offer(&nodes[0], &nodes[1], &said);
+	CHECK_EQ(reason_of_answer(), REPLICA_BUSY);
+	said.bytes = NULL;
+	said.len = 0;
+	said.post[0] = 9;
+	said.lens.visibility = 101;
+	offer(&nodes[0], &nodes[1], &said);
+	CHECK_EQ(reason_of_answer(), REPLICA_BUSY);
+	said.lens.visibility = 100;
+	offer(&nodes[0], &nodes[1], &said);
+	CHECK_EQ(asked.reply.type, MESH_REPLICA_ACCEPT);
+	hosted_per_hour = 0;
+	end();
+}
+
 static void test_bytes_that_are_not_what_was_offered_are_refused(void)
 {
 	static const uint8_t bytes[300] = {1};
@@ -122,6 +168,7 @@ int main(void)
 	RUN(test_a_node_that_may_not_read_a_post_hears_nothing_of_it);
 	RUN(test_an_unknown_peer_is_not_asked_after_posts_of_people_that_are_followed);
 	RUN(test_the_table_of_copies_under_way_is_not_exceeded);
+	RUN(test_the_hour_is_spent_by_bytes_that_come);
 	RUN(test_bytes_that_are_not_what_was_offered_are_refused);
 	return check_done();
 }
