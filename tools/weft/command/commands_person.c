@@ -33,10 +33,11 @@ const struct command commands_of_persons[] = {
 	.call = { API_SHOW_IDENTICON, .takes = { TAKE(show_identicon, person) },
 	  .parts = { SHOW_LINE(show_identicon, svg) } } },
 { "follow", "add", "PERSON", "read what a person posts, and count that person as a friend",
-	"With --private no one is shown it, and the person is no friend. Of a person that is followed it\n"
-	"changes how, or the name here.",
+	"With --private it is in no profile, and the person is no friend. Nodes of people that you follow\n"
+	"learn all follows, private ones too, to choose posts. Of a person that is followed it changes how,\n"
+	"or the name here.",
 	"weft follow add KEY --petname ada", NULL, 1, 1,
-	{ { "private", NULL, "in no list that others see" },
+	{ { "private", NULL, "in no profile, and in no list of neighbours" },
 	  { "petname", "NAME", "the name here" },
 	  { "persona", "N", "that follows; default 0, the node's own key" } },
 	.call = { API_FOLLOW_PERSON, .takes = { TAKE(follow_person, person) },

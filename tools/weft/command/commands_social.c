@@ -4,7 +4,7 @@
 
 /* clang-format off */
 const struct command commands_of_people[] = {
-{ "social", "status", "", "show what this node has of people, posts and groups", NULL,
+{ "social", "status", "", "show the key under which your posts are written", NULL,
 	"weft social status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SOCIAL, .parts = { SHOW_FIELDS(show_social, social, social_state_show) } } },
 { "social", "open", "", "print an address at which a browser shows posts and people",

@@ -159,7 +159,7 @@ static void open_fail(struct control_call *call, int err, const char *name)
 {
 	static const struct control_failure_row rows[] = {
 		{WEFT_EABSENT, "this node has no such post",
-		 "weft feed lists posts; weft post open LINK looks for one"},
+		 "weft social sync NODE asks a node for what is new"},
 		{WEFT_EREFUSED, "it is for other people: no key of this node opens it", NULL},
 		{WEFT_EBUSY, "its readers are changing", "try again in a moment"},
 		{WEFT_EDAMAGED, "its author sealed it wrongly, so it does not open", NULL},

@@ -169,7 +169,7 @@ bool api_post_id_read(struct api *api, struct control_call *call, const char *na
 {
 	static const struct control_failure_row rows[] = {
 		{WEFT_EABSENT, "this node has no such post",
-		 "weft feed lists posts; weft post open LINK looks for one"},
+		 "weft social sync NODE asks a node for what is new"},
 		{WEFT_EEXISTS, "several posts begin so", "give more letters"},
 		{0, "a post is named by the 52 letters of its id, or the first 8 and more",
 		 "copy it from weft feed"},

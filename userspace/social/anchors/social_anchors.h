@@ -12,7 +12,7 @@
 
 /*
  * Anchors: nodes that are always reachable, and know where the nodes of their people are
- * (docs/social-anchors.md).
+ * (docs/wire/social.md).
  *
  *	as an anchor	takes CHECK_IN (625) and answers ANCHOR_QUERY (620): check_ins.c
  *	for its person	has a list of anchors (own_anchors.c), and checks in with each of them: each half

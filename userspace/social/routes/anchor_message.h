@@ -10,7 +10,7 @@
 #include "social/object/social_address.h"
 
 /*
- * Messages 620, 621 and 625 (docs/wire/social-anchors.md):
+ * Messages 620, 621 and 625 (docs/wire/social.md):
  *
  *	CHECK_IN	0 address record of the asker	answer	0 seconds for which it is kept
  *	ANCHOR_QUERY	0 key 32
