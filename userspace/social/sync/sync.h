@@ -44,6 +44,8 @@ struct node_key;
  *		has most loses a peer, that peer gets no public posts until it says its follows again.
  *	pages	SYNC_PAGES_MAX answers with posts on their way, by the dynamic threshold of fair.h
  *	work	requests of a key and of its network in a minute (base/fair/request_quota.h)
+ *	pulls	SYNC_PULLS_MAX under way; half of them are for chosen peers and for orders of the owner
+ *		alone. A pull asks nothing more after SYNC_PULL_NS.
  *	refused	SYNC_REFUSED_MAX posts that are not asked for again for a while; the oldest is forgotten
  *
  * Home worker only; nothing blocks. A peer without a session is never asked, so no key is looked for.

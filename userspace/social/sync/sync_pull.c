@@ -21,6 +21,7 @@ void social_sync_pull_release(struct sync_pull *pull)
 	free(pull->reply);
 	free(pull->next);
 	free(pull->wanted);
+	pull->sync->other_pull_cnt -= pull->is_other;
 	pool_release(&pull->sync->pulls, pull);
 }
 
@@ -89,6 +90,9 @@ static void pull_finish(struct sync_pull *pull, int err, uint64_t now_ns)
 	sync->stats.failed_cnt += err < 0;
 	pull->is_over = true;
 	pull->peer->pull = NULL;
+	/* One of a chosen peer that brought something goes on soon, as after its time was over. */
+	if (pull->outcome.new_cnt && !pull->is_other)
+		pull->peer->failure_cnt = 0;
 	peer_plan(pull->peer, err == 0, now_ns);
 	is_whole = err == 0 && !pull->has_author && has_session(pull->peer);
 	memcpy(key, pull->peer->keys[0], sizeof(key));
@@ -128,6 +132,8 @@ static int pull_ask(struct sync_pull *pull, unsigned type, size_t len, uint64_t 
 		return WEFT_ECLOSED;
 	if (++pull->message_cnt > SYNC_MESSAGES_MAX)
 		return WEFT_EBUSY;
+	if (now_ns >= pull->end_ns)
+		return WEFT_ETIMEOUT;
 	memcpy(ask.peer.key, pull->peer->keys[0], sizeof(ask.peer.key));
 	pull->outcome.sent_len += (unsigned)len;
 	err = sync_ops(sync)->ask(sync_mesh(sync), &ask, now_ns, &pull->request);
@@ -326,6 +332,20 @@ static int on_ranges(struct sync_pull *pull, const struct sync_answer *answer)
 	return more < 0 ? more : 0;
 }
 
+/* Pages of a list have rows, and each begins below the one before: no list goes on for ever. */
+static bool is_next_cursor(const struct sync_pull *pull, const struct sync_answer *answer)
+{
+	const struct sync_cursor *from = &pull->cursor, *to = &answer->cursor;
+
+	if (!to->is_set)
+		return true;
+	if (answer->rows_len == 0)
+		return false;
+	if (!from->is_set || to->time_ms != from->time_ms)
+		return !from->is_set || to->time_ms < from->time_ms;
+	return memcmp(to->id, from->id, sizeof(to->id)) < 0;
+}
+
 static int on_look(struct sync_pull *pull, const struct sync_answer *answer, uint64_t now_ns)
 {
 	const struct sync_parts *parts = &pull->sync->params.parts;
@@ -337,6 +357,8 @@ static int on_look(struct sync_pull *pull, const struct sync_answer *answer, uin
 	}
 	if (!pull->is_listing)
 		return on_ranges(pull, answer);
+	if (!is_next_cursor(pull, answer))
+		return WEFT_EMALFORMED;
 	for (size_t at = 0; at < answer->rows_len; at += SYNC_ROW_LEN)
 		social_sync_pull_want(pull, answer->rows + at);
 	pull->has_looked = !answer->cursor.is_set;

@@ -16,7 +16,7 @@ static bool peer_has_ranges(const struct sync_peer *peer)
 }
 
 /* NULL: there is no room. It is not under way yet. */
-static struct sync_pull *pull_make(struct sync_peer *peer, const uint8_t *author)
+static struct sync_pull *pull_make(struct sync_peer *peer, const uint8_t *author, bool is_other)
 {
 	struct sync *sync = peer->sync;
 	struct sync_pull *pull = pool_acquire(&sync->pulls);
@@ -24,6 +24,9 @@ static struct sync_pull *pull_make(struct sync_peer *peer, const uint8_t *author
 	if (!pull)
 		return NULL;
 	pull->sync = sync;
+	pull->is_other = is_other;
+	sync->other_pull_cnt += is_other;
+	pull->end_ns = sync->now_ns + SYNC_PULL_NS;
 	pull->peer = peer;
 	list_init(&pull->waiters);
 	pull->reply = malloc(SYNC_REPLY_CAP);
@@ -53,17 +56,33 @@ static void offered_take(struct sync_pull *pull)
 	peer->offered_cnt = 0;
 }
 
-void social_sync_pull_due(struct sync *sync, uint64_t now_ns)
+static bool is_chosen(const struct sync_peer *peer)
+{
+	const struct sync_parts *parts = &peer->sync->params.parts;
+
+	return parts->is_chosen(parts->ctx, peer->keys[0]);
+}
+
+/* Any key becomes a follower: half of the pulls are for peers that this node chose alone. */
+static bool has_room(const struct sync *sync, bool is_other)
+{
+	return sync->pulls.used_cnt < SYNC_PULLS_MAX &&
+	       (!is_other || sync->other_pull_cnt < SYNC_OTHER_PULLS_MAX);
+}
+
+/* Those of chosen peers, or of the others, as far as there is room. */
+static void pulls_begin(struct sync *sync, bool is_other, uint64_t now_ns)
 {
 	struct sync_peer *peer = NULL;
 	struct sync_pull *pull;
 
-	while (sync->pulls.used_cnt < SYNC_PULLS_MAX && (peer = pool_next(&sync->peers, peer))) {
+	while (has_room(sync, is_other) && (peer = pool_next(&sync->peers, peer))) {
 		bool is_due = peer->due_ns <= now_ns;
 
-		if (peer->pull || (!is_due && peer->offered_cnt == 0))
+		if (peer->pull || (!is_due && peer->offered_cnt == 0) ||
+		    is_chosen(peer) == is_other)
 			continue;
-		pull = pull_make(peer, NULL);
+		pull = pull_make(peer, NULL, is_other);
 		if (!pull)
 			return;
 		/* Each time, so that a change of what is followed is heard of. */
@@ -75,20 +94,26 @@ void social_sync_pull_due(struct sync *sync, uint64_t now_ns)
 	}
 }
 
+void social_sync_pull_due(struct sync *sync, uint64_t now_ns)
+{
+	pulls_begin(sync, false, now_ns);
+	pulls_begin(sync, true, now_ns);
+}
+
 uint64_t social_sync_pull_next_ns(const struct sync *sync)
 {
 	const struct sync_peer *peer = NULL;
 	uint64_t next_ns = TIMER_NEVER;
 
-	if (sync->pulls.used_cnt == SYNC_PULLS_MAX)
+	if (!has_room(sync, false))
 		return TIMER_NEVER;
 	while ((peer = pool_next(&sync->peers, peer))) {
-		if (peer->pull)
+		if (peer->pull || (peer->offered_cnt == 0 && peer->due_ns >= next_ns) ||
+		    (!has_room(sync, true) && !is_chosen(peer)))
 			continue;
 		if (peer->offered_cnt)
 			return 0;
-		if (peer->due_ns < next_ns)
-			next_ns = peer->due_ns;
+		next_ns = peer->due_ns;
 	}
 	return next_ns;
 }
@@ -136,7 +161,7 @@ int social_sync_with(struct sync *sync, const struct sync_order *order, uint64_t
 		return WEFT_EABSENT;
 	if (order->done && !(waiter = pool_acquire(&sync->waiters)))
 		return WEFT_EFULL;
-	pull = peer->pull ? peer->pull : pull_make(peer, order->author);
+	pull = peer->pull ? peer->pull : pull_make(peer, order->author, false);
 	if (!pull) {
 		if (waiter)
 			pool_release(&sync->waiters, waiter);

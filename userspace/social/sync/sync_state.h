@@ -14,17 +14,19 @@
 
 /* Private to sync/. */
 
-#define SYNC_PEER_KEYS_MAX   (1u + 8u) /* the session's, and personas that it proved */
-#define SYNC_PULLS_MAX	     8u	       /* under way at once */
-#define SYNC_WAITERS_MAX     256u      /* calls that wait for a pull */
+#define SYNC_PEER_KEYS_MAX   (1u + 8u)		  /* the session's, and personas that it proved */
+#define SYNC_PULLS_MAX	     8u			  /* under way at once */
+#define SYNC_OTHER_PULLS_MAX (SYNC_PULLS_MAX / 2) /* of those, from peers that are not chosen */
+#define SYNC_WAITERS_MAX     256u		  /* calls that wait for a pull */
 #define SYNC_TIMEOUT_NS	     30000000000ull
 #define SYNC_STALL_NS	     10000000000ull
 #define SYNC_SWEEP_NS	     5000000000ull /* sessions that ended are noticed */
 #define SYNC_RETRY_NS	     5000000000ull /* doubles with each failure, up to every_ns */
 #define SYNC_WANTED_HIGH     1024u	   /* posts to be fetched, before more are looked for */
 #define SYNC_WANTED_MAX	     (SYNC_ROWS_MAX + SYNC_WANTED_HIGH)
-#define SYNC_USELESS_MAX     1024u /* named and not given, in one pull */
-#define SYNC_MESSAGES_MAX    4096u /* of one pull */
+#define SYNC_USELESS_MAX     1024u	     /* named and not given, in one pull */
+#define SYNC_MESSAGES_MAX    4096u	     /* of one pull */
+#define SYNC_PULL_NS	     300000000000ull /* of one pull; it asks nothing after that */
 #define SYNC_REFUSED_NS	     3600000000000ull
 #define SYNC_PAGE_LEN	     (1u << 20) /* of a POST_DATA */
 #define SYNC_REPLY_CAP	     (SYNC_PAGE_LEN + 2048u)
@@ -124,6 +126,8 @@ struct sync_pull {
 	bool is_in_page;       /* its posts are being taken, */
 	const uint8_t *taking; /* this one */
 	bool is_over;	       /* but for those takes */
+	bool is_other;	       /* of a peer that is not chosen, and that the owner did not order */
+	uint64_t end_ns;       /* it asks nothing from then on */
 	bool has_looked;       /* there is nothing left to find */
 	bool is_listing;
 	bool has_author;
@@ -166,6 +170,7 @@ struct sync {
 	uint64_t sweep_ns;
 	struct fair unit_slots, lent_slots, literal_slots;
 	struct pool peers, pulls, waiters, lents, pushes, literals;
+	unsigned other_pull_cnt; /* of pulls, those that are is_other */
 	struct map peer_by_key;
 	struct request_quota per_key, per_network;
 	struct sync_refused refused[SYNC_REFUSED_MAX];

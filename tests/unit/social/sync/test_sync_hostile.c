@@ -247,6 +247,7 @@ static void liar_hello(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		said.rows = rows;
 		said.rows_len = sizeof(rows);
 		said.cursor.is_set = true; /* and there is always more */
+		said.cursor.time_ms = RIG_TIME - liar_named_cnt;
 	}
 	social_sync_answer_write(&w, &said);
 	span.len = writer_len(&w);
@@ -299,6 +300,124 @@ static void test_a_peer_that_names_posts_without_end_and_gives_none_is_left(void
 	rig_end();
 }
 
+/* --- pulls that do not end --- */
+
+static void hello_hears(struct rig_node *node, mesh_handler_fn fn)
+{
+	for (unsigned i = 0; i < MESH_LAB_TYPES; i++)
+		if (node->mesh->handlers[i].type == MESH_SOCIAL_HELLO) {
+			node->mesh->handlers[i].fn = fn;
+			node->mesh->handlers[i].ctx = node->mesh;
+		}
+}
+
+static void silent_hello(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	(void)ctx, (void)call, (void)now_ns;
+}
+
+/* Followers that this node did not choose hold half of the pulls, and a chosen peer finds room. */
+static void test_silent_followers_leave_half_of_the_pulls_to_chosen_peers(void)
+{
+	struct rig_node *d;
+
+	begin();
+	d = rig_add();
+	for (unsigned i = 1; i <= SYNC_OTHER_PULLS_MAX + 1; i++) {
+		struct rig_node *node = i < 4 ? &rig_nodes[i] : rig_add();
+
+		hello_hears(node, silent_hello);
+		a->related |= WHO(i);
+		mesh_lab_ask(a->mesh, node->mesh, MESH_PEX_REQUEST, "", 0, &rig_asked);
+		social_sync_session_up(a->sync, node->mesh->key, rig_lab.now_ns);
+		rig_pass(100 * NS_PER_MS);
+		CHECK_EQ(rig_stats(a).running_cnt,
+			 i < SYNC_OTHER_PULLS_MAX ? i : SYNC_OTHER_PULLS_MAX);
+	}
+	CHECK_EQ(d->number, DAVE);
+	/* The last one is chosen now. */
+	a->chosen = WHO(SYNC_OTHER_PULLS_MAX + 1);
+	social_sync_follows_changed(a->sync, rig_lab.now_ns);
+	rig_pass(100 * NS_PER_MS);
+	CHECK_EQ(rig_stats(a).running_cnt, SYNC_OTHER_PULLS_MAX + 1);
+	rig_end();
+}
+
+static unsigned page_row_cnt, page_cnt;
+static int page_step; /* by which the cursor of each page is below the one before */
+
+static void endless_hello(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	static uint8_t row[SYNC_ROW_LEN], bytes[SYNC_ROW_LEN + 64];
+	struct sync_answer said = {.follows = NULL};
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct sync_hello hello;
+
+	(void)now_ns;
+	if (social_sync_hello_parse(call->payload, call->payload_len, &hello) < 0)
+		abort();
+	if (hello.question != SYNC_GREET) {
+		page_cnt++;
+		memcpy(row, &page_cnt, sizeof(page_cnt));
+		said.rows = page_row_cnt ? row : NULL;
+		said.rows_len = page_row_cnt * SYNC_ROW_LEN;
+		said.cursor.is_set = true;
+		said.cursor.time_ms = RIG_TIME - (uint64_t)page_step * page_cnt;
+	}
+	social_sync_answer_write(&w, &said);
+	(void)mesh_lab_seam_of(ctx).ops->answer(call->incoming, MESH_SOCIAL_POSTS, bytes,
+						writer_len(&w), NULL);
+}
+
+static void endless_begin(unsigned row_cnt, int step)
+{
+	begin();
+	b->follows = b->chosen = WHO(ALICE);
+	hello_hears(a, endless_hello);
+	page_row_cnt = row_cnt;
+	page_step = step;
+	page_cnt = 0;
+	rig_meet(b, a);
+}
+
+static void test_a_list_has_rows_in_each_page_and_its_cursor_descends(void)
+{
+	endless_begin(0, 1);
+	CHECK_EQ(page_cnt, 1);
+	CHECK_EQ(rig_stats(b).failed_cnt, 1);
+	rig_end();
+	endless_begin(1, 0);
+	CHECK_EQ(page_cnt, 2);
+	CHECK_EQ(rig_stats(b).failed_cnt, 1);
+	rig_end();
+	endless_begin(1, 1);
+	CHECK(page_cnt > 2);
+	CHECK_EQ(rig_stats(b).failed_cnt, 0);
+	rig_end();
+}
+
+static void test_a_pull_asks_nothing_more_after_5_minutes(void)
+{
+	static const struct mem_link slow = {.delay_ns = NS_PER_S, .mtu_len = MEM_DGRAM_LEN_MAX};
+
+	rig_begin(&slow);
+	a = rig_add();
+	b = rig_add();
+	b->follows = b->chosen = WHO(ALICE);
+	hello_hears(a, endless_hello);
+	page_row_cnt = 1;
+	page_step = 1;
+	page_cnt = 0;
+	rig_meet(b, a);
+	rig_pass(SYNC_PULL_NS - 10 * NS_PER_S);
+	CHECK_EQ(rig_stats(b).pull_cnt, 1);
+	CHECK_EQ(rig_stats(b).failed_cnt, 0);
+	rig_pass(12 * NS_PER_S);
+	CHECK_EQ(rig_stats(b).failed_cnt, 1);
+	CHECK(page_cnt > 100);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_what_a_peer_said_is_gone_with_its_session);
@@ -311,5 +430,8 @@ int main(void)
 	RUN(test_messages_that_are_none_are_answered_and_counted);
 	RUN(test_an_offer_has_at_most_64_rows_and_that_of_an_unknown_peer_is_not_heeded);
 	RUN(test_a_peer_that_names_posts_without_end_and_gives_none_is_left);
+	RUN(test_silent_followers_leave_half_of_the_pulls_to_chosen_peers);
+	RUN(test_a_list_has_rows_in_each_page_and_its_cursor_descends);
+	RUN(test_a_pull_asks_nothing_more_after_5_minutes);
 	return check_done();
 }
