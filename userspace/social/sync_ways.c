@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/node_key.h"
+#include "social/object/post_claim.h"
 #include "social/people/person_profiles.h"
 #include "social/social_state.h"
 
@@ -68,14 +69,19 @@ static void way_release(void *ctx, struct sync_copy *copy)
 }
 
 static size_t way_deletion(void *ctx, const uint8_t id[static POST_ID_LEN],
-			   uint8_t out[static SYNC_DELETION_LEN_MAX])
+			   uint8_t out[static SYNC_DELETION_LEN_MAX],
+			   uint8_t out_author[static NODE_KEY_LEN])
 {
 	struct post_store *posts = ((struct social *)ctx)->posts;
 	struct writer w = writer_of(out, SYNC_DELETION_LEN_MAX);
+	struct post_deletion deletion;
 
 	if (social_posts_known(posts, id) != POST_GONE || social_posts_deletion(posts, id, &w) < 0)
 		return 0;
-	return w.bad ? 0 : writer_len(&w);
+	if (w.bad || social_deletion_parse(out, writer_len(&w), &deletion) < 0)
+		return 0;
+	memcpy(out_author, deletion.author, NODE_KEY_LEN);
+	return writer_len(&w);
 }
 
 /* --- people --- */
@@ -311,10 +317,10 @@ static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64
 /* A deletion of a public post alone: the readers of another one are not known any more. */
 static void gone_say(struct social *social, const struct post_view *view, uint64_t now_ns)
 {
-	uint8_t bytes[SYNC_DELETION_LEN_MAX];
+	uint8_t bytes[SYNC_DELETION_LEN_MAX], author[NODE_KEY_LEN];
 	struct post_row row = {.time_ms = view->time_ms,
 			       .author = social_posts_author_number(social->posts, view->author)};
-	struct sync_bytes deletion = {bytes, way_deletion(social, view->id, bytes)};
+	struct sync_bytes deletion = {bytes, way_deletion(social, view->id, bytes, author)};
 
 	memcpy(row.id, view->id, sizeof(row.id));
 	if (view->kind == VISIBILITY_PUBLIC && row.author && deletion.len)

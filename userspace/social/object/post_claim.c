@@ -41,6 +41,12 @@ int social_deletion_read(const void *bytes, size_t len, struct post_deletion *ou
 	return social_signed_read(&deletion_kind, bytes, len, out_deletion, &out_deletion->author);
 }
 
+int social_deletion_parse(const void *bytes, size_t len, struct post_deletion *out_deletion)
+{
+	*out_deletion = (struct post_deletion){.post = NULL};
+	return social_signed_parse(&deletion_kind, bytes, len, out_deletion, &out_deletion->author);
+}
+
 void social_claim_write(struct writer *w, const struct post_claim *claim,
 			const struct node_key *author)
 {

@@ -48,9 +48,11 @@ WEFT_MUST_CHECK
 int social_claim_read(const void *bytes, size_t len, struct post_claim *out_claim);
 WEFT_MUST_CHECK
 int social_deletion_read(const void *bytes, size_t len, struct post_deletion *out_deletion);
-/* social_claim_parse: of bytes whose signature was verified before. 0 or as social_claim_read. */
+/* social_{claim,deletion}_parse: of bytes whose signature was verified before. 0 or as _read. */
 WEFT_MUST_CHECK
 int social_claim_parse(const void *bytes, size_t len, struct post_claim *out_claim);
+WEFT_MUST_CHECK
+int social_deletion_parse(const void *bytes, size_t len, struct post_deletion *out_deletion);
 /* social_{claim,deletion}_write sign with the author's key. */
 void social_claim_write(struct writer *w, const struct post_claim *claim,
 			const struct node_key *author);

@@ -122,9 +122,10 @@ struct sync_parts {
 	bool (*row)(void *ctx, const uint8_t id[static POST_ID_LEN], struct post_row *out_row);
 	bool (*read)(void *ctx, const uint8_t id[static POST_ID_LEN], struct sync_copy *out);
 	void (*release)(void *ctx, struct sync_copy *copy);
-	/* The deletion of a post that was here, into out: its length, or 0. */
+	/* The deletion of a post that was here, and its author: its length, or 0. */
 	size_t (*deletion)(void *ctx, const uint8_t id[static POST_ID_LEN],
-			   uint8_t out[static SYNC_DELETION_LEN_MAX]);
+			   uint8_t out[static SYNC_DELETION_LEN_MAX],
+			   uint8_t out_author[static NODE_KEY_LEN]);
 
 	/* followed, an anchor, or of a preferred slot: it hears what this node follows */
 	bool (*is_chosen)(void *ctx, const uint8_t *key);

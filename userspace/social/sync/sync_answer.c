@@ -72,18 +72,22 @@ static bool question_may_have(void *ctx, const struct post_row *row)
 	return social_sync_may_have(question->sync, &question->asker, row);
 }
 
-/* The asker has what is not here: it was deleted, or it is wanted. */
+/*
+ * The asker has what is not here: it was deleted, or it is wanted. A deletion says that the post was
+ * here, and goes to those alone that follow its author.
+ */
 static void question_lacking(void *ctx, const uint8_t row[static RANGE_ROW_LEN])
 {
 	struct question *question = ctx;
 	struct sync *sync = question->sync;
 	const struct sync_parts *parts = &sync->params.parts;
 	struct sync_answer *answer = &sync->answer;
-	uint8_t *to = question->deletions[answer->deletion_cnt];
+	uint8_t *to = question->deletions[answer->deletion_cnt], author[NODE_KEY_LEN];
 	size_t len;
 
 	if (answer->deletion_cnt < SYNC_DELETIONS_MAX &&
-	    (len = parts->deletion(parts->ctx, row, to)) > 0)
+	    (len = parts->deletion(parts->ctx, row, to, author)) > 0 &&
+	    social_sync_peer_follows(question->peer, author))
 		answer->deletions[answer->deletion_cnt++] = (struct sync_bytes){to, len};
 	else if (parts->is_related(parts->ctx, question->peer->keys[0]))
 		(void)social_sync_want(question->peer, row, question->now_ns);

@@ -36,13 +36,13 @@ static bool is_wanted(struct sync *sync, const uint8_t *row, struct sync_wanted 
 	const struct sync_parts *parts = &sync->params.parts;
 	struct post_row held;
 	uint16_t number = (uint16_t)(row[POST_ID_LEN] << 8 | row[POST_ID_LEN + 1]);
-	uint8_t deletion[SYNC_DELETION_LEN_MAX];
+	uint8_t deletion[SYNC_DELETION_LEN_MAX], author[NODE_KEY_LEN];
 
 	memcpy(out->id, row, sizeof(out->id));
 	out->has_post = parts->row(parts->ctx, row, &held);
 	if (out->has_post)
 		return (int16_t)(number - held.number) > 0;
-	return parts->deletion(parts->ctx, row, deletion) == 0;
+	return parts->deletion(parts->ctx, row, deletion, author) == 0;
 }
 
 static void wanted_add(struct sync_pull *pull, const struct sync_wanted *wanted)

@@ -68,13 +68,15 @@ static inline void rig_release(void *ctx, struct sync_copy *copy)
 }
 
 static inline size_t rig_deletion(void *ctx, const uint8_t id[static POST_ID_LEN],
-				  uint8_t out[static SYNC_DELETION_LEN_MAX])
+				  uint8_t out[static SYNC_DELETION_LEN_MAX],
+				  uint8_t out_author[static NODE_KEY_LEN])
 {
 	const struct rig_post *post = rig_find(ctx, id);
 
 	if (!post || !post->is_gone)
 		return 0;
 	memcpy(out, id, POST_ID_LEN);
+	memcpy(out_author, rig_key(post->author), NODE_KEY_LEN);
 	return POST_ID_LEN;
 }
 

@@ -137,6 +137,69 @@ static void test_answers_about_a_forbidden_post_are_those_about_an_unknown_one(v
 	rig_end();
 }
 
+static unsigned deletions_in(const uint8_t *bytes, size_t len)
+{
+	if (social_sync_answer_parse(bytes, len, &rig_answer) < 0)
+		abort();
+	return rig_answer.deletion_cnt;
+}
+
+static void lacking_none(void *ctx, const uint8_t row[static RANGE_ROW_LEN])
+{
+	(void)ctx, (void)row;
+}
+
+/* c lists a post of Alice, which a may have seen deleted: what is said about it, by length. */
+static size_t said_of_listed(uint8_t *out)
+{
+	const struct range_posts posts = {.index = &c->index, .lacking = lacking_none};
+	static uint8_t ranges[RANGE_MESSAGE_MAX];
+	struct writer w = writer_of(ranges, sizeof(ranges));
+	const struct sync_answer *answer;
+	struct sync_hello hello = {.question = SYNC_RANGES, .ranges = ranges};
+
+	social_ranges_open(&posts, &w);
+	hello.ranges_len = writer_len(&w);
+	/* The answer is a list without it, and c's next message has it. */
+	answer = rig_hear(rig_say_hello(c, a, &hello));
+	w = writer_of(ranges, sizeof(ranges));
+	if (social_ranges_answer(&posts, answer->ranges, answer->ranges_len, &w) <= 0)
+		abort();
+	hello.ranges_len = writer_len(&w);
+	return bytes_of(rig_say_hello(c, a, &hello), out);
+}
+
+static void test_a_deletion_is_said_to_followers_of_its_author_alone(void)
+{
+	static uint8_t bytes[2][4096];
+	struct sync_hello follows = {
+		.question = SYNC_GREET, .follows = NULL, .follows_len = NODE_KEY_LEN};
+	struct rig_post post;
+	size_t lens[2];
+
+	begin();
+	post = rig_post(c, ALICE, VISIBILITY_PUBLIC, 0);
+	lens[0] = said_of_listed(bytes[0]);
+	post.post = rig_kept(post.post.bytes, post.post.len);
+	post.visibility = rig_kept(post.visibility.bytes, post.visibility.len);
+	rig_put(a, &post);
+	rig_delete(a, post.id);
+	lens[1] = said_of_listed(bytes[1]);
+	CHECK_EQ(lens[0], lens[1]);
+	CHECK_MEM(bytes[0], bytes[1], lens[0]);
+	CHECK_EQ(deletions_in(bytes[1], lens[1]), 0);
+	/* Nor to those of another author. */
+	follows.follows = rig_key(DAVE);
+	CHECK_EQ(rig_say_hello(c, a, &follows)->err, 0);
+	lens[1] = said_of_listed(bytes[1]);
+	CHECK_EQ(deletions_in(bytes[1], lens[1]), 0);
+	follows.follows = rig_key(ALICE);
+	CHECK_EQ(rig_say_hello(c, a, &follows)->err, 0);
+	lens[1] = said_of_listed(bytes[1]);
+	CHECK_EQ(deletions_in(bytes[1], lens[1]), 1);
+	rig_end();
+}
+
 /* Of calls to a handler itself, in turn, so that the machine's noise is that of both. */
 static mesh_handler_fn handler_of(struct rig_node *node, unsigned type)
 {
@@ -299,6 +362,7 @@ int main(void)
 	RUN(test_follows_and_proofs_are_said_to_chosen_peers_alone);
 	RUN(test_an_unknown_peer_gets_public_posts_of_the_author_that_it_names_alone);
 	RUN(test_answers_about_a_forbidden_post_are_those_about_an_unknown_one);
+	RUN(test_a_deletion_is_said_to_followers_of_its_author_alone);
 	RUN(test_a_forbidden_post_takes_as_long_as_an_unknown_one_within_20_us);
 	RUN(test_sets_of_readers_decide_as_the_signed_visibility_does);
 	RUN(test_a_blocked_peer_gets_what_a_node_has_that_holds_nothing);
