@@ -42,6 +42,7 @@ struct literal_conn {
 	struct literal_answer *answers[ANSWERS_MAX];
 	unsigned answer_cnt, answer_number;
 	uint64_t now_ns;
+	bool is_closing; /* nothing more is heard on it */
 };
 
 static const struct fair_config conn_config = {
@@ -54,6 +55,8 @@ static const struct fair_config conn_config = {
 
 static void conn_close(struct literal_conn *conn, uint64_t code, const char *reason)
 {
+	conn->is_closing = true;
+	conn->in_len = 0;
 	conn->conn->ops->close(conn->conn, code, reason);
 }
 
@@ -390,7 +393,9 @@ static bool frame_is_admitted(struct literal_conn *conn)
 	struct sync *sync = conn->sync;
 
 	if (conn->answer_cnt + 2 <= ANSWERS_MAX &&
-	    request_quota_take(&sync->per_key, conn->peer.keys[0], conn->now_ns) == 0)
+	    request_quota_take(&sync->per_key, conn->peer.keys[0], conn->now_ns) == 0 &&
+	    social_sync_network_wait_ms(sync, conn->peer.keys[0], &conn->peer.path, conn->now_ns) ==
+		    0)
 		return true;
 	sync->stats.hurried_cnt++;
 	conn_close(conn, CODE_REFUSED, "too many messages");
@@ -407,16 +412,15 @@ static void frames_hear(struct literal_conn *conn)
 		if (len > SYNC_JSON_LEN_MAX) {
 			conn->sync->stats.malformed_cnt++;
 			conn_close(conn, CODE_MALFORMED, "too long");
-			conn->in_len = 0;
 			return;
 		}
 		if (conn->in_len < HEAD_LEN + len)
 			return;
-		if (!frame_is_admitted(conn)) {
-			conn->in_len = 0;
+		if (!frame_is_admitted(conn))
 			return;
-		}
 		frame_hear(conn, conn->in + HEAD_LEN, len);
+		if (conn->is_closing)
+			return;
 		conn->in_len -= HEAD_LEN + len;
 		memmove(conn->in, conn->in + HEAD_LEN + len, conn->in_len);
 	}
@@ -524,7 +528,7 @@ static void on_data(void *ctx, struct transport_stream *stream, const struct tra
 	(void)ctx;
 	conn->now_ns = now_ns;
 	stream->ops->consume(stream, piece->len);
-	while (at < piece->len) {
+	while (at < piece->len && !conn->is_closing) {
 		size_t room = HEAD_LEN + SYNC_JSON_LEN_MAX - conn->in_len;
 		size_t len = piece->len - at < room ? piece->len - at : room;
 

@@ -556,6 +556,48 @@ static void test_an_answer_outlives_the_sync(void)
 	rig_end();
 }
 
+/* cnt hellos in one piece; the peer takes their answers at once. */
+static void say_hellos(struct line *line, unsigned cnt)
+{
+	static const char frame[] = "\0\0\0\x0c{\"Hello\":{}}";
+	char *piece = malloc(cnt * (sizeof(frame) - 1));
+
+	for (unsigned i = 0; i < cnt; i++)
+		memcpy(piece + i * (sizeof(frame) - 1), frame, sizeof(frame) - 1);
+	say_piece(line, piece, cnt * (sizeof(frame) - 1));
+	free(piece);
+}
+
+/* Four keys of a network use up its quota: the first frame of a fifth one ends its connection. */
+static void test_a_network_says_960_messages_in_a_minute(void)
+{
+	struct line line;
+
+	begin();
+	for (unsigned person = BOB; person < BOB + 4; person++) {
+		CHECK_EQ(line_open(&line, person, 10), 0);
+		say_hellos(&line, 240);
+		CHECK(!line.is_closed);
+		line_close(&line);
+	}
+	CHECK_EQ(rig_stats(a).literal_cnt, 960);
+	CHECK_EQ(line_open(&line, BOB + 4, 10), 0);
+	say_hellos(&line, 3);
+	CHECK(line.is_closed);
+	CHECK_EQ(rig_stats(a).literal_cnt, 960);
+	/* Of those behind it none is looked at. */
+	CHECK_EQ(rig_stats(a).hurried_cnt, 1);
+	say_hellos(&line, 1);
+	CHECK_EQ(rig_stats(a).hurried_cnt, 1);
+	line_close(&line);
+	/* Those of another network are heard. */
+	CHECK_EQ(line_open(&line, BOB + 5, 11), 0);
+	say_hellos(&line, 1);
+	CHECK(!line.is_closed);
+	line_close(&line);
+	rig_end();
+}
+
 static void test_a_blocked_peer_gets_no_connection(void)
 {
 	struct line line;
@@ -581,6 +623,7 @@ int main(void)
 	RUN(test_a_connection_may_end_while_marks_are_on_their_way);
 	RUN(test_16_connections_are_shared_among_networks);
 	RUN(test_an_answer_outlives_the_sync);
+	RUN(test_a_network_says_960_messages_in_a_minute);
 	RUN(test_a_blocked_peer_gets_no_connection);
 	return check_done();
 }
