@@ -9,12 +9,27 @@
 
 /* --- out --- */
 
+static void push_next(struct sync_peer *peer, uint64_t now_ns);
+
 static void push_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct sync_push *push = arg;
+	struct sync_peer *peer = push->peer;
 
-	(void)reply, (void)now_ns;
-	pool_release(&push->sync->pushes, push);
+	(void)reply;
+	peer->push = NULL;
+	pool_release(&peer->sync->pushes, push);
+	push_next(peer, now_ns);
+}
+
+void social_sync_push_cancel(struct sync_peer *peer)
+{
+	peer->due_cnt = 0;
+	if (!peer->push)
+		return;
+	sync_ops(peer->sync)->cancel(peer->push->request);
+	pool_release(&peer->sync->pushes, peer->push);
+	peer->push = NULL;
 }
 
 /* What is in sync->message. */
@@ -31,7 +46,7 @@ static void push_send(struct sync_peer *peer, unsigned type, size_t len, uint64_
 
 	if (!push)
 		return;
-	push->sync = sync;
+	push->peer = peer;
 	ask.arg = push;
 	ask.reply_buf = push->reply;
 	ask.reply_cap = sizeof(push->reply);
@@ -40,6 +55,8 @@ static void push_send(struct sync_peer *peer, unsigned type, size_t len, uint64_
 	    memcmp(session, peer->session, sizeof(session)) != 0 ||
 	    sync_ops(sync)->ask(sync_mesh(sync), &ask, now_ns, &push->request) < 0)
 		pool_release(&sync->pushes, push);
+	else
+		peer->push = push;
 }
 
 static void object_push(struct sync_peer *peer, unsigned type, const struct sync_bytes *object,
@@ -55,8 +72,31 @@ static void object_push(struct sync_peer *peer, unsigned type, const struct sync
 	push_send(peer, type, writer_len(&w), now_ns);
 }
 
-/* Rows that peer may have of what is new. */
-static void news_offer(struct sync_peer *peer, uint64_t now_ns)
+static void deletion_push(struct sync_peer *peer, const struct sync_due *due, uint64_t now_ns)
+{
+	const struct sync_parts *parts = &peer->sync->params.parts;
+	uint8_t bytes[SYNC_DELETION_LEN_MAX], author[NODE_KEY_LEN];
+	struct sync_bytes deletion = {bytes, parts->deletion(parts->ctx, due->id, bytes, author)};
+
+	if (deletion.len)
+		object_push(peer, due->type, &deletion, now_ns);
+}
+
+static void profile_push(struct sync_peer *peer, const struct sync_due *due, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	const struct sync_parts *parts = &sync->params.parts;
+	struct sync_bytes profiles[SYNC_PROFILES_MAX];
+	/* Written where ranges are made else. */
+	struct writer w = writer_of(sync->ranges, sizeof(sync->ranges));
+
+	if (due->idx < parts->profiles(parts->ctx, peer->keys[0], &w, profiles))
+		object_push(peer, due->type, &profiles[due->idx], now_ns);
+}
+
+/* Rows that peer may have, of the first cnt that are due. */
+static void offer_push(struct sync_peer *peer, const struct sync_due *dues, unsigned cnt,
+		       uint64_t now_ns)
 {
 	struct sync *sync = peer->sync;
 	const struct sync_parts *parts = &sync->params.parts;
@@ -64,24 +104,76 @@ static void news_offer(struct sync_peer *peer, uint64_t now_ns)
 	uint8_t rows[SYNC_OFFERED_MAX][SYNC_ROW_LEN];
 	struct writer w = writer_of(sync->message, sizeof(sync->message));
 	struct sync_answer offer = {.rows = rows[0]};
-	unsigned cnt = 0;
+	unsigned row_cnt = 0;
 
 	social_sync_question(sync);
-	for (unsigned i = 0; i < sync->news_cnt && cnt < SYNC_OFFERED_MAX; i++) {
-		const struct sync_news_row *news = &sync->news[i];
+	for (unsigned i = 0; i < cnt; i++) {
 		struct post_row row;
 
+		if (parts->row(parts->ctx, dues[i].id, &row) &&
+		    social_sync_may_have(sync, &asker, &row))
+			social_ranges_row(&row, rows[row_cnt++]);
+	}
+	if (row_cnt == 0 || parts->is_blocked(parts->ctx, peer->keys[0]))
+		return;
+	offer.rows_len = row_cnt * SYNC_ROW_LEN;
+	sync->stats.offered_cnt += row_cnt;
+	social_sync_answer_write(&w, &offer);
+	push_send(peer, MESH_SOCIAL_POSTS, writer_len(&w), now_ns);
+}
+
+/* One push is under way for a peer: a silent one holds one. Rows that became due meanwhile go as one. */
+static void push_next(struct sync_peer *peer, uint64_t now_ns)
+{
+	struct sync_due dues[SYNC_OFFERED_MAX];
+	unsigned cnt;
+
+	while (!peer->push && peer->due_cnt && !peer->sync->is_stopped) {
+		cnt = 1;
+		while (peer->dues[0].type == MESH_SOCIAL_POSTS && cnt < peer->due_cnt &&
+		       peer->dues[cnt].type == MESH_SOCIAL_POSTS)
+			cnt++;
+		memcpy(dues, peer->dues, cnt * sizeof(dues[0]));
+		peer->due_cnt -= cnt;
+		memmove(peer->dues, peer->dues + cnt, peer->due_cnt * sizeof(dues[0]));
+		if (dues[0].type == MESH_SOCIAL_POSTS)
+			offer_push(peer, dues, cnt, now_ns);
+		else if (dues[0].type == MESH_POST_DELETE)
+			deletion_push(peer, dues, now_ns);
+		else
+			profile_push(peer, dues, now_ns);
+	}
+}
+
+static void due_add(struct sync_peer *peer, const struct sync_due *due)
+{
+	for (unsigned i = 0; i < peer->due_cnt; i++)
+		if (memcmp(&peer->dues[i], due, sizeof(*due)) == 0)
+			return;
+	if (peer->due_cnt < SYNC_OFFERED_MAX)
+		peer->dues[peer->due_cnt++] = *due;
+}
+
+/* What is new, and did not come from peer. */
+static void news_offer(struct sync_peer *peer, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	const struct sync_asker asker = {.peer = peer};
+
+	social_sync_question(sync);
+	for (unsigned i = 0; i < sync->news_cnt; i++) {
+		const struct sync_news_row *news = &sync->news[i];
+		const struct sync_parts *parts = &sync->params.parts;
+		struct sync_due due = {.type = MESH_SOCIAL_POSTS};
+		struct post_row row;
+
+		memcpy(due.id, news->id, sizeof(due.id));
 		if (memcmp(news->from, peer->keys[0], sizeof(news->from)) != 0 &&
 		    parts->row(parts->ctx, news->id, &row) &&
 		    social_sync_may_have(sync, &asker, &row))
-			social_ranges_row(&row, rows[cnt++]);
+			due_add(peer, &due);
 	}
-	if (cnt == 0 || parts->is_blocked(parts->ctx, peer->keys[0]))
-		return;
-	offer.rows_len = cnt * SYNC_ROW_LEN;
-	sync->stats.offered_cnt += cnt;
-	social_sync_answer_write(&w, &offer);
-	push_send(peer, MESH_SOCIAL_POSTS, writer_len(&w), now_ns);
+	push_next(peer, now_ns);
 }
 
 static void on_news(struct timer *timer, uint64_t now_ns)
@@ -115,12 +207,17 @@ void social_sync_deleted(struct sync *sync, const struct post_row *row,
 {
 	struct sync_peer *peer = NULL;
 
+	(void)deletion; /* it is read where it goes */
+
 	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
 		const struct sync_asker asker = {.peer = peer};
+		struct sync_due due = {.type = MESH_POST_DELETE};
 
+		memcpy(due.id, row->id, sizeof(due.id));
 		social_sync_question(sync);
 		if (social_sync_may_have(sync, &asker, row))
-			object_push(peer, MESH_POST_DELETE, deletion, now_ns);
+			due_add(peer, &due);
+		push_next(peer, now_ns);
 	}
 }
 
@@ -131,15 +228,16 @@ void social_sync_profile_changed(struct sync *sync, uint64_t now_ns)
 	struct sync_peer *peer = NULL;
 
 	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
-		/* Written where ranges are made else. */
 		struct writer w = writer_of(sync->ranges, sizeof(sync->ranges));
+		struct sync_due due = {.type = MESH_PROFILE_UPDATE};
 		unsigned cnt;
 
 		if (!parts->is_related(parts->ctx, peer->keys[0]))
 			continue;
 		cnt = parts->profiles(parts->ctx, peer->keys[0], &w, profiles);
-		for (unsigned i = 0; i < cnt; i++)
-			object_push(peer, MESH_PROFILE_UPDATE, &profiles[i], now_ns);
+		for (; due.idx < cnt; due.idx++)
+			due_add(peer, &due);
+		push_next(peer, now_ns);
 	}
 }
 
@@ -251,5 +349,5 @@ void social_sync_news_stop(struct sync *sync)
 
 	timer_cancel(sync->params.ground->timers, &sync->news_timer);
 	while ((push = pool_next(&sync->pushes, push)))
-		sync_ops(sync)->cancel(push->request);
+		social_sync_push_cancel(push->peer);
 }

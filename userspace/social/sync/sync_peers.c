@@ -61,6 +61,7 @@ static void said_wipe(struct sync_peer *peer, uint64_t now_ns)
 	peer->proof_cnt = 0;
 	peer->key_cnt = 1;
 	peer->offered_cnt = 0;
+	peer->due_cnt = 0;
 	peer->has_greeted = false;
 }
 
@@ -68,6 +69,7 @@ void social_sync_peer_drop(struct sync *sync, struct sync_peer *peer, uint64_t n
 {
 	if (peer->pull)
 		social_sync_pull_cancel(peer->pull, WEFT_ECLOSED, now_ns);
+	social_sync_push_cancel(peer);
 	said_wipe(peer, now_ns);
 	fair_release(&sync->unit_slots, &peer->units[0].slot, now_ns);
 	(void)map_delete(&sync->peer_by_key, peer->keys[0]);

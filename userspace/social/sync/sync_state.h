@@ -46,6 +46,11 @@ struct sync_memo {
 /* --- peers --- */
 
 struct sync_peer;
+/* To be pushed: a row of a post, the deletion of it, or the profile at idx. */
+struct sync_due {
+	unsigned type, idx;
+	uint8_t id[POST_ID_LEN];
+};
 struct sync_unit {
 	struct fair_item slot;
 	struct sync_peer *peer;
@@ -72,6 +77,9 @@ struct sync_peer {
 	/* What it offered while no pull was under way, which is fetched at once. */
 	uint8_t offered[SYNC_OFFERED_MAX][SYNC_ROW_LEN];
 	unsigned offered_cnt;
+	struct sync_push *push; /* under way, one at a time; NULL: none */
+	struct sync_due dues[SYNC_OFFERED_MAX];
+	unsigned due_cnt;
 };
 
 /* The asker of a question, for the filter. */
@@ -150,7 +158,7 @@ struct sync_news_row {
 /* A request to a peer of which no answer is needed but that it came. */
 #define SYNC_PUSHES_MAX 256u
 struct sync_push {
-	struct sync *sync;
+	struct sync_peer *peer;
 	struct mesh_request *request;
 	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
 };
@@ -270,6 +278,8 @@ void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t now_ns
 
 /* sync_news.c */
 int social_sync_news_init(struct sync *sync);
+/* social_sync_push_cancel ends the push of peer that is under way, and forgets what was to follow. */
+void social_sync_push_cancel(struct sync_peer *peer);
 void social_sync_news_stop(struct sync *sync);
 
 /* sync_literal.c */

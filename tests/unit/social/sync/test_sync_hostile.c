@@ -343,6 +343,59 @@ static void test_silent_followers_leave_half_of_the_pulls_to_chosen_peers(void)
 	rig_end();
 }
 
+/* Whatever happens here meanwhile. */
+static void test_a_silent_follower_holds_one_push(void)
+{
+	static const unsigned types[] = {MESH_SOCIAL_POSTS, MESH_PROFILE_UPDATE, MESH_POST_DELETE};
+	unsigned asked_cnt;
+
+	begin();
+	b->follows = b->chosen = WHO(ALICE);
+	a->related = WHO(BOB);
+	rig_meet(a, b);
+	for (unsigned i = 0; i < MESH_LAB_TYPES; i++)
+		for (unsigned j = 0; j < 3; j++)
+			if (b->mesh->handlers[i].type == types[j])
+				b->mesh->handlers[i].fn = silent_hello;
+	asked_cnt = a->asked_cnt;
+	for (unsigned i = 0; i < 10; i++) {
+		struct rig_post post = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+
+		social_sync_news(a->sync, post.id, NULL, rig_lab.now_ns);
+		social_sync_profile_changed(a->sync, rig_lab.now_ns);
+		rig_pass(100 * NS_PER_MS);
+	}
+	CHECK_EQ(a->asked_cnt - asked_cnt, 1);
+	CHECK_EQ(a->sync->pushes.used_cnt, 1);
+	rig_end();
+}
+
+/* Ten posts, while the push of the first one is under way: the others go as one. */
+static void test_what_is_new_while_a_push_is_under_way_goes_as_one(void)
+{
+	static const struct mem_link slow = {.delay_ns = NS_PER_S, .mtu_len = MEM_DGRAM_LEN_MAX};
+	unsigned asked_cnt;
+
+	rig_begin(&slow);
+	a = rig_add();
+	b = rig_add();
+	b->follows = b->chosen = WHO(ALICE);
+	rig_meet(a, b);
+	rig_pass(30 * NS_PER_S);
+	asked_cnt = a->asked_cnt;
+	for (unsigned i = 0; i < 10; i++) {
+		struct rig_post post = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+
+		social_sync_news(a->sync, post.id, NULL, rig_lab.now_ns);
+		rig_pass(100 * NS_PER_MS);
+	}
+	CHECK_EQ(a->asked_cnt - asked_cnt, 1);
+	rig_pass(20 * NS_PER_S);
+	CHECK_EQ(a->asked_cnt - asked_cnt, 2);
+	CHECK_EQ(rig_held_cnt(b), 10);
+	rig_end();
+}
+
 static unsigned page_row_cnt, page_cnt;
 static int page_step; /* by which the cursor of each page is below the one before */
 
@@ -431,6 +484,8 @@ int main(void)
 	RUN(test_an_offer_has_at_most_64_rows_and_that_of_an_unknown_peer_is_not_heeded);
 	RUN(test_a_peer_that_names_posts_without_end_and_gives_none_is_left);
 	RUN(test_silent_followers_leave_half_of_the_pulls_to_chosen_peers);
+	RUN(test_a_silent_follower_holds_one_push);
+	RUN(test_what_is_new_while_a_push_is_under_way_goes_as_one);
 	RUN(test_a_list_has_rows_in_each_page_and_its_cursor_descends);
 	RUN(test_a_pull_asks_nothing_more_after_5_minutes);
 	return check_done();
