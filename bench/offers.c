@@ -28,6 +28,7 @@
 #include "offers/store/offer_store.h"
 #include "store/store.h"
 #include "support/made_offers.h"
+#include "support/own_use.h"
 #include "support/schema_file.h"
 #include "support/scratch.h"
 #include "support/scratch_store.h"
@@ -50,20 +51,6 @@ static void die(const char *what)
 }
 
 /* --- ours --- */
-
-static size_t anonymous_len(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	unsigned long long kib = 0;
-	char line[200];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return (size_t)kib * 1024;
-}
 
 static void ours_open(uint32_t unit_cap)
 {
@@ -450,13 +437,13 @@ static void finds_run(uint32_t cnt)
 	}
 	sql_run("COMMIT; ANALYZE");
 	ours_close();
-	before_len = anonymous_len();
+	before_len = own_memory_len();
 	began_ns = clock_monotonic_ns();
 	ours_open(cnt + cnt / 16 + 64);
 	printf("%u offers of %.0f bytes: started in %.2f s, %.0f bytes of memory each (%.2f x)\n\n",
 	       cnt, (double)byte_cnt / cnt, (double)(clock_monotonic_ns() - began_ns) / 1e9,
-	       (double)(anonymous_len() - before_len) / cnt,
-	       (double)(anonymous_len() - before_len) / (double)byte_cnt);
+	       (double)(own_memory_len() - before_len) / cnt,
+	       (double)(own_memory_len() - before_len) / (double)byte_cnt);
 	printf("%-24s %5s %8s %10s %10s %12s %12s %8s %8s\n", "filter", "found", "looked at",
 	       "weft p50", "p99 us", "SQLite p50", "p99 us", "x p50", "x p99");
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

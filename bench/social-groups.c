@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/monotonic.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "social/chain/group_change.h"
+#include "support/own_use.h"
 
 #define ROUNDS 40u
 
@@ -32,14 +32,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "bench/social-groups: %s\n", what);
 	exit(1);
-}
-
-static uint64_t core_ns(void)
-{
-	struct timespec at;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
-	return (uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec;
 }
 
 static int by_key(const void *a, const void *b)
@@ -141,18 +133,18 @@ int main(void)
 	uint64_t state_ns, rekey_ns, take_ns, since_ns;
 
 	first_make(secret);
-	since_ns = core_ns();
+	since_ns = own_core_ns();
 	for (unsigned i = 0; i < ROUNDS; i++)
 		next_make(next_secret);
-	state_ns = (core_ns() - since_ns) / ROUNDS;
-	since_ns = core_ns();
+	state_ns = (own_core_ns() - since_ns) / ROUNDS;
+	since_ns = own_core_ns();
 	for (unsigned i = 0; i < ROUNDS; i++)
 		changes_make(next_secret);
-	rekey_ns = (core_ns() - since_ns) / ROUNDS + state_ns;
-	since_ns = core_ns();
+	rekey_ns = (own_core_ns() - since_ns) / ROUNDS + state_ns;
+	since_ns = own_core_ns();
 	for (unsigned i = 0; i < ROUNDS; i++)
 		change_take(1 + i);
-	take_ns = (core_ns() - since_ns) / ROUNDS;
+	take_ns = (own_core_ns() - since_ns) / ROUNDS;
 	printf("rekey of a shard: %.1f ms for 249 members, of it the state %.2f ms; %zu bytes\n",
 	       (double)rekey_ns / 1e6, (double)state_ns / 1e6,
 	       change_lens[0] * (GROUP_SHARD_MAX - 1));

@@ -7,8 +7,8 @@
  *	make bench B=social-sync
  */
 #include <stdio.h>
-#include <time.h>
 
+#include "support/own_use.h"
 #include "unit/social/sync/sync_posts_rig.h"
 #include "unit/social/sync/sync_rig.h"
 
@@ -16,14 +16,6 @@
 #define NEW   10u
 #define ALICE 0u
 #define BOB   1u
-
-static uint64_t core_ns(void)
-{
-	struct timespec at;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
-	return (uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec;
-}
 
 static void copy_put(struct rig_node *to, const struct rig_post *post)
 {
@@ -40,11 +32,11 @@ static void pull_run(const char *name, struct rig_node *from, struct rig_node *t
 	int err;
 
 	to->done_cnt = 0;
-	began_ns = core_ns();
+	began_ns = own_core_ns();
 	err = rig_pull(to, from, NULL);
 	printf("%-8s %u new, %u + %u bytes, %.1f ms of the core, %s\n", name, to->outcome.new_cnt,
 	       to->outcome.sent_len, to->outcome.received_len,
-	       (double)(core_ns() - began_ns) / (double)NS_PER_MS,
+	       (double)(own_core_ns() - began_ns) / (double)NS_PER_MS,
 	       err < 0 || to->done_cnt != 1 || to->outcome.err < 0 ? "FAILED" : "whole");
 }
 

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/monotonic.h"
 #include "base/random.h"
@@ -25,6 +24,7 @@
 #include "social/keep/post_store.h"
 #include "social/seal/content_key.h"
 #include "store/store.h"
+#include "support/own_use.h"
 #include "support/scratch.h"
 #include "support/scratch_store.h"
 
@@ -58,33 +58,9 @@ static uint64_t on_wall_ms(void *ctx)
 	return 1800000000000;
 }
 
-/* What this thread had of the core. */
-static uint64_t core_ns(void)
-{
-	struct timespec at;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
-	return (uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec;
-}
-
 static double core_seconds(uint64_t since_ns)
 {
-	return (double)(core_ns() - since_ns) / 1e9;
-}
-
-/* KiB of memory that no file stands behind. */
-static uint64_t memory_kib(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	unsigned long long kib = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "RssAnon: %llu", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib;
+	return (double)(own_core_ns() - since_ns) / 1e9;
 }
 
 static void open_posts(void)
@@ -178,14 +154,14 @@ static void puts_run(void)
 
 static void start_run(void)
 {
-	uint64_t before_kib, began_ns;
+	uint64_t before_len, began_ns;
 
 	close_posts();
-	before_kib = memory_kib();
-	began_ns = core_ns();
+	before_len = own_memory_len();
+	began_ns = own_core_ns();
 	open_posts();
 	printf("start     %u posts: %.2f s, %.0f bytes of memory a post\n", post_cnt,
-	       core_seconds(began_ns), (double)(memory_kib() - before_kib) * 1024 / post_cnt);
+	       core_seconds(began_ns), (double)(own_memory_len() - before_len) / post_cnt);
 }
 
 /* --- pages --- */
@@ -225,10 +201,10 @@ static void pages_run(enum page_kind kind, const char *name)
 		if (kind == PAGE_AUTHOR)
 			ask.author = author;
 		given_cnt = 0;
-		began_ns = core_ns();
+		began_ns = own_core_ns();
 		if (social_posts_walk(posts, &ask, on_view, NULL, &next) < 0)
 			die("a page cannot be read");
-		took[i] = core_ns() - began_ns;
+		took[i] = own_core_ns() - began_ns;
 		post_total += given_cnt;
 	}
 	qsort(took, PAGES, sizeof(took[0]), order);
@@ -266,7 +242,7 @@ static void judge_run(void)
 	social_visibility_write(&w[2], &visibility, people[0]);
 	parts = (struct post_parts){bytes[0],	       bytes[1],	  bytes[2],
 				    writer_len(&w[0]), writer_len(&w[1]), writer_len(&w[2])};
-	began_ns = core_ns();
+	began_ns = own_core_ns();
 	for (unsigned i = 0; i < SEALS; i++) {
 		if (social_post_judge(&parts, &judged) < 0)
 			die("a post is none");
@@ -281,7 +257,7 @@ static void seals_run(void)
 	static uint8_t wraps[READERS][CONTENT_KEY_WRAPPED_LEN], opened[TEXT_LEN];
 	uint8_t key[CONTENT_KEY_LEN] = {1}, nonce[CONTENT_NONCE_LEN] = {2}, found[CONTENT_KEY_LEN];
 	struct content_wrap wrap = {.author = node_key_public(people[0]), .post_nonce = nonce};
-	uint64_t began_ns = core_ns();
+	uint64_t began_ns = own_core_ns();
 	unsigned cnt = SEALS / 20;
 
 	for (unsigned i = 0; i < cnt; i++) {
@@ -295,7 +271,7 @@ static void seals_run(void)
 	}
 	printf("seal      %.0f posts a second, to %u readers each\n", cnt / core_seconds(began_ns),
 	       READERS);
-	began_ns = core_ns();
+	began_ns = own_core_ns();
 	wrap.reader = node_key_public(people[1]);
 	for (unsigned i = 0; i < SEALS; i++) {
 		struct writer w = writer_of(opened, sizeof(opened));
