@@ -74,21 +74,12 @@ static bool on_is_poster(void *ctx, const uint8_t *group, const uint64_t *epoch,
 	return social_group_is_poster(((const struct social *)ctx)->groups, group, epoch, author);
 }
 
-/* Where what came of key comes from. Of nodes without a session the place is one for all. */
 struct people_source social_source_of(const struct social *social, const uint8_t *key,
 				      struct addr *addr)
 {
-	const struct social_ground *ground = &social->ground;
-	struct people_source source = {addr, FAIR_UNKNOWN};
-	struct mesh_path path = {.remote.family = ADDR_NONE};
+	struct people_source source = {.addr = addr};
 
-	if (key && ground->class_of)
-		source.class = ground->class_of(ground->ctx, key);
-	if (key && ground->neighbours)
-		(void)ground->neighbours->path(ground->mesh.mesh, key, &path);
-	*addr = path.remote;
-	if (addr->family == ADDR_NONE)
-		addr->family = ADDR_IPV6;
+	social_payer(&social->ground, key, addr, &source.class);
 	return source;
 }
 

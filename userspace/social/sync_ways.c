@@ -7,6 +7,7 @@
 #include "social/object/post_claim.h"
 #include "social/people/person_profiles.h"
 #include "social/social_state.h"
+#include "social/ground/sorted_keys.h"
 
 /* --- posts --- */
 
@@ -137,26 +138,16 @@ static bool follow_add(void *arg, const struct follow_view *view)
 	return follows->cnt < follows->cap;
 }
 
-static int key_compare(const void *a, const void *b)
-{
-	return memcmp(a, b, NODE_KEY_LEN);
-}
-
 /* A persona that is reached by anchors alone is not linked with this node by what it follows. */
 static unsigned way_follows(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], unsigned cap)
 {
 	struct people *people = ((struct social *)ctx)->people;
 	struct follows follows = {keys, 0, cap};
-	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < social_persona_cnt(people); i++)
 		if (!social_persona_is_via_anchors(people, i))
 			social_follows_each(people, i, follow_add, &follows);
-	qsort(keys, follows.cnt, NODE_KEY_LEN, key_compare);
-	for (unsigned i = 0; i < follows.cnt; i++)
-		if (i == 0 || memcmp(keys[i], keys[cnt - 1], NODE_KEY_LEN) != 0)
-			memmove(keys[cnt++], keys[i], NODE_KEY_LEN);
-	return cnt;
+	return social_keys_sort_once(keys, follows.cnt);
 }
 
 static void way_followed(void *ctx, const uint8_t *key, const uint8_t (*follows)[NODE_KEY_LEN],
@@ -167,8 +158,8 @@ static void way_followed(void *ctx, const uint8_t *key, const uint8_t (*follows)
 	struct audience_note note = {.person = key, .source = social_source_of(social, key, &addr)};
 
 	for (unsigned i = 0; cnt && i < social_persona_cnt(social->people); i++)
-		if (bsearch(node_key_public(social_persona(social->people, i)), follows, cnt,
-			    NODE_KEY_LEN, key_compare))
+		if (social_keys_have(follows, cnt,
+				     node_key_public(social_persona(social->people, i))))
 			note.personas |= 1u << i;
 	if (note.personas != social_audience_of(social->people, key))
 		(void)!social_audience_note(social->people, &note, now_ns);
@@ -317,14 +308,13 @@ static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64
 /* A deletion of a public post alone: the readers of another one are not known any more. */
 static void gone_say(struct social *social, const struct post_view *view, uint64_t now_ns)
 {
-	uint8_t bytes[SYNC_DELETION_LEN_MAX], author[NODE_KEY_LEN];
 	struct post_row row = {.time_ms = view->time_ms,
 			       .author = social_posts_author_number(social->posts, view->author)};
-	struct sync_bytes deletion = {bytes, way_deletion(social, view->id, bytes, author)};
 
 	memcpy(row.id, view->id, sizeof(row.id));
-	if (view->kind == VISIBILITY_PUBLIC && row.author && deletion.len)
-		social_sync_deleted(social->sync, &row, &deletion, now_ns);
+	if (view->kind == VISIBILITY_PUBLIC && row.author &&
+	    social_posts_known(social->posts, view->id) == POST_GONE)
+		social_sync_deleted(social->sync, &row, now_ns);
 }
 
 static void post_moved(void *ctx, enum post_moved what, const struct post_view *view,

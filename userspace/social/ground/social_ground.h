@@ -60,6 +60,13 @@ struct social_ground {
 	void *ctx;
 };
 
+/*
+ * social_payer: what the fair shares count for what the node of key brought: the place of its session,
+ * and what it is to this node. Nodes without a session, and no node (NULL), share one place.
+ */
+void social_payer(const struct social_ground *ground, const uint8_t *key, struct addr *out_addr,
+		  enum fair_class *out_class);
+
 static inline uint64_t social_wall_ms(const struct social_ground *ground)
 {
 	return ground->wall_ms(ground->ctx);

@@ -105,15 +105,11 @@ static int invite_fill(struct groups *groups, struct group_invite *invite, const
 
 static void path_of(struct groups *groups, const uint8_t *from, struct fair_path *out_path)
 {
-	const struct social_ground *ground = &groups->params.ground;
-	enum fair_class class =
-		ground->class_of ? ground->class_of(ground->ctx, from) : FAIR_UNKNOWN;
-	struct mesh_path way = {.remote.family = ADDR_NONE};
+	enum fair_class class;
+	struct addr addr;
 
-	(void)ground->neighbours->path(ground->mesh.mesh, from, &way);
-	if (way.remote.family == ADDR_NONE)
-		way.remote.family = ADDR_IPV6; /* no network is known: all such are one */
-	fair_path_of_addr(&groups->invite_places.paths, &way.remote, class, out_path);
+	social_payer(&groups->params.ground, from, &addr, &class);
+	fair_path_of_addr(&groups->invite_places.paths, &addr, class, out_path);
 	fair_path_add(&groups->invite_places.paths, out_path, from, NODE_KEY_LEN);
 }
 

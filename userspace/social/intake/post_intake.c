@@ -278,23 +278,6 @@ static struct standing standing_of(const struct intake *intake, const struct jud
 	return standing;
 }
 
-/* The payer: the network of the node that brought it. Where none is known, all such are one. */
-static void payer_set(const struct intake *intake, const uint8_t *from, struct post_put *put)
-{
-	const struct social_ground *ground = intake->params.ground;
-	struct mesh_path path = {.remote.family = ADDR_NONE};
-
-	put->class = FAIR_UNKNOWN;
-	if (from) {
-		put->class = ground->class_of(ground->ctx, from);
-		if (ground->neighbours)
-			(void)ground->neighbours->path(ground->mesh.mesh, from, &path);
-	}
-	put->source = path.remote;
-	if (put->source.family == ADDR_NONE)
-		put->source.family = ADDR_IPV6;
-}
-
 /* --- posts --- */
 
 static enum intake_verdict post_put(struct intake *intake, const struct intake_ask *ask,
@@ -316,7 +299,7 @@ static enum intake_verdict post_put(struct intake *intake, const struct intake_a
 		return INTAKE_FAILED;
 	run->is_addressed = standing.share == POST_ADDRESSED;
 	memcpy(run->author, judged->post.author, NODE_KEY_LEN);
-	payer_set(intake, ask->from, &put);
+	social_payer(intake->params.ground, ask->from, &put.source, &put.class);
 	put.arg = run;
 	err = social_posts_put(intake->params.posts, &put, now_ns);
 	if (err == 0)

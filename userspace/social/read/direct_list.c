@@ -5,23 +5,13 @@
 #include <string.h>
 
 #include "social/read/social_read_state.h"
+#include "social/ground/sorted_keys.h"
 
 /* --- parties --- */
 
-static int key_compare(const void *a, const void *b)
-{
-	return memcmp(a, b, NODE_KEY_LEN);
-}
-
 void social_direct_sort(struct direct_parties *parties)
 {
-	unsigned cnt = 0;
-
-	qsort(parties->keys, parties->cnt, NODE_KEY_LEN, key_compare);
-	for (unsigned i = 0; i < parties->cnt; i++)
-		if (!cnt || memcmp(parties->keys[cnt - 1], parties->keys[i], NODE_KEY_LEN) != 0)
-			memmove(parties->keys[cnt++], parties->keys[i], NODE_KEY_LEN);
-	parties->cnt = cnt;
+	parties->cnt = social_keys_sort_once(parties->keys, parties->cnt);
 }
 
 static int parties_of(const struct opened_post *opened, struct direct_parties *out_parties)

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/siphash_bytes.h"
 #include "social_slots_state.h"
+#include "social/ground/sorted_keys.h"
 
 /* The candidates of N1, as many as fit; chosen by chance where there are more. */
 struct own_choice {
@@ -54,11 +55,6 @@ static void choice_note(void *arg, const uint8_t *key)
 	}
 	choice->rows[at].number = number;
 	memcpy(choice->rows[at].key, key, MESH_KEY_LEN);
-}
-
-static int key_compare(const void *a, const void *b)
-{
-	return memcmp(a, b, MESH_KEY_LEN);
 }
 
 static void change_add(struct slot_own *own, const uint8_t *key, bool is_added)
@@ -109,13 +105,13 @@ void social_slots_own_refresh(struct slots *slots)
 	slots->links.contacts(slots->links.ctx, choice_note, &choice);
 	for (unsigned i = 0; i < choice.cnt; i++)
 		memcpy(nodes[i], choice.rows[i].key, MESH_KEY_LEN);
-	qsort(nodes, choice.cnt, MESH_KEY_LEN, key_compare);
+	social_keys_sort(nodes, choice.cnt);
 	own_become(&slots->own, nodes, choice.cnt);
 }
 
 bool social_slots_own_has(const struct slots *slots, const uint8_t *key)
 {
-	return bsearch(key, slots->own.nodes, slots->own.cnt, MESH_KEY_LEN, key_compare) != NULL;
+	return social_keys_have(slots->own.nodes, slots->own.cnt, key);
 }
 
 static void shuffle(struct slots *slots, uint8_t (*nodes)[MESH_KEY_LEN], unsigned cnt)

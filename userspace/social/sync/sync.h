@@ -205,8 +205,7 @@ void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], c
  * have had it get the deletion. social_sync_profile_changed gives related peers the profiles that they
  * may see. social_sync_follows_changed: related peers are asked, and greeted, anew.
  */
-void social_sync_deleted(struct sync *sync, const struct post_row *row,
-			 const struct sync_bytes *deletion, uint64_t now_ns);
+void social_sync_deleted(struct sync *sync, const struct post_row *row, uint64_t now_ns);
 void social_sync_profile_changed(struct sync *sync, uint64_t now_ns);
 void social_sync_follows_changed(struct sync *sync, uint64_t now_ns);
 

@@ -16,6 +16,7 @@
 #include "base/transport.h"
 #include "social/sync/sync_json.h"
 #include "social/sync/sync_state.h"
+#include "social/ground/sorted_keys.h"
 
 #define HEAD_LEN	4u
 #define LITERAL_IDS_MAX 10000u
@@ -267,11 +268,6 @@ static void posts_send(struct literal_conn *conn, const struct draft *draft)
 
 /* --- in --- */
 
-static int id_compare(const void *a, const void *b)
-{
-	return memcmp(a, b, POST_ID_LEN);
-}
-
 /* The newest posts that the peer may have and does not name, as many as one message has. */
 static void lacking_send(struct literal_conn *conn, uint8_t (*ids)[POST_ID_LEN], unsigned cnt)
 {
@@ -280,10 +276,10 @@ static void lacking_send(struct literal_conn *conn, uint8_t (*ids)[POST_ID_LEN],
 	const struct post_row *row;
 	struct draft draft = {.posts = json_array()};
 
-	qsort(ids, cnt, POST_ID_LEN, id_compare);
+	social_keys_sort(ids, cnt);
 	social_sync_question(conn->sync);
 	while ((row = social_index_prev(index, &place)))
-		if (!bsearch(row->id, ids, cnt, POST_ID_LEN, id_compare) &&
+		if (!social_keys_have((const uint8_t(*)[POST_ID_LEN])ids, cnt, row->id) &&
 		    !posts_add(conn, &draft, row))
 			break;
 	posts_send(conn, &draft);
@@ -301,7 +297,7 @@ static int on_hello(struct literal_conn *conn, const json_t *body, uint8_t (*ids
 		return -ENOMEM;
 	if (cnt)
 		memcpy(follows, ids, (size_t)cnt * NODE_KEY_LEN);
-	qsort(follows ? follows : ids, (size_t)cnt, NODE_KEY_LEN, id_compare);
+	social_keys_sort(follows, (size_t)cnt);
 	social_sync_follows_forget(peer);
 	peer->follows = follows;
 	peer->follow_cnt = (unsigned)cnt;

@@ -202,12 +202,9 @@ void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], c
 			  now_ns + SYNC_NEWS_DELAY_NS);
 }
 
-void social_sync_deleted(struct sync *sync, const struct post_row *row,
-			 const struct sync_bytes *deletion, uint64_t now_ns)
+void social_sync_deleted(struct sync *sync, const struct post_row *row, uint64_t now_ns)
 {
 	struct sync_peer *peer = NULL;
-
-	(void)deletion; /* it is read where it goes */
 
 	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
 		const struct sync_asker asker = {.peer = peer};

@@ -7,6 +7,7 @@
 
 #include "base/monotonic.h"
 #include "social/sync/sync_state.h"
+#include "social/ground/sorted_keys.h"
 
 static const struct fair_config unit_config = {
 	.name = "social.sync",
@@ -159,11 +160,6 @@ void social_sync_peers_sweep(struct sync *sync, uint64_t now_ns)
 
 /* --- follows --- */
 
-static int key_compare(const void *a, const void *b)
-{
-	return memcmp(a, b, NODE_KEY_LEN);
-}
-
 static bool units_take(struct sync_peer *peer, size_t follow_cnt, uint64_t now_ns)
 {
 	for (unsigned i = 1; i <= units_of(follow_cnt); i++)
@@ -195,7 +191,7 @@ bool social_sync_follows_take(struct sync_peer *peer, const uint8_t *follows, si
 		if (peer->follow_cnt)
 			memcpy(all, peer->follows, peer->follow_cnt * NODE_KEY_LEN);
 		memcpy(all[peer->follow_cnt], follows, len);
-		qsort(all, cnt, NODE_KEY_LEN, key_compare);
+		social_keys_sort(all, cnt);
 	}
 	social_sync_follows_forget(peer);
 	peer->follows = all;
@@ -214,8 +210,8 @@ bool social_sync_follows_take(struct sync_peer *peer, const uint8_t *follows, si
 
 bool social_sync_peer_follows(const struct sync_peer *peer, const uint8_t *author)
 {
-	return peer->follow_cnt &&
-	       bsearch(author, peer->follows, peer->follow_cnt, NODE_KEY_LEN, key_compare) != NULL;
+	return social_keys_have((const uint8_t(*)[NODE_KEY_LEN])peer->follows, peer->follow_cnt,
+				author);
 }
 
 /* --- proofs --- */

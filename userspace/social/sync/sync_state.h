@@ -156,7 +156,8 @@ struct sync_news_row {
 	uint8_t from[MESH_KEY_LEN];
 };
 /* A request to a peer of which no answer is needed but that it came. */
-#define SYNC_PUSHES_MAX 256u
+#define SYNC_PUSHES_MAX                                                                            \
+	(SYNC_UNITS_MAX + 1) /* one for each peer, so that none waits for another's */
 struct sync_push {
 	struct sync_peer *peer;
 	struct mesh_request *request;

@@ -223,7 +223,6 @@ static void test_a_deletion_and_a_profile_reach_a_session_at_once(void)
 {
 	struct rig_post post;
 	struct post_row row;
-	struct sync_bytes deletion;
 
 	begin();
 	b_follows_a();
@@ -231,8 +230,7 @@ static void test_a_deletion_and_a_profile_reach_a_session_at_once(void)
 	rig_meet(a, b);
 	row = *rig_row(a, post.id);
 	rig_delete(a, post.id);
-	deletion = (struct sync_bytes){post.id, sizeof(post.id)};
-	social_sync_deleted(a->sync, &row, &deletion, rig_lab.now_ns);
+	social_sync_deleted(a->sync, &row, rig_lab.now_ns);
 	rig_pass(100 * NS_PER_MS);
 	CHECK(!rig_holds(b, post.id));
 	CHECK_EQ(b->profile_cnt, 1);
