@@ -79,7 +79,7 @@ struct mesh_session {
 	bool has_moved; /* remote is not where it began */
 	bool is_chosen; /* an operator wanted it */
 	bool is_wanted; /* or a person or program asked for it: its class is chosen while it lasts */
-	bool is_unsought; /* all who asked for it want its key told to no locator */
+	bool is_unsought; /* all that asked for it want its key given to no locator */
 	bool has_hello;
 	bool is_retired; /* another session of this key is preferred */
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
@@ -228,7 +228,7 @@ struct mesh_dial {
 		*beside;	/* redial.c: it is silent; NULL: there is none, or it is well */
 	bool is_chosen;		/* an operator wants it */
 	bool is_wanted;		/* or a person or program asks for it */
-	bool is_sought;		/* one who asks for it would tell its key to locators */
+	bool is_sought;		/* an asker for it lets its key go to locators */
 	uint64_t due_ns;	/* when it will have been, or was, silent for long */
 	uint64_t seen_len;	/* what it had received when it was asked */
 	uint64_t port_probe_ns; /* when to port probe next at where it is */

@@ -39,7 +39,7 @@ struct social_searches;
 
 struct social_config {
 	bool is_on;
-	bool shows_addresses; /* to anchors, and so to all who ask them */
+	bool shows_addresses; /* to anchors, and so to all that ask them */
 	struct posts_config posts;
 	struct replicas_config replicas;
 	bool gives_receipts; /* of direct messages, to people that are followed and want them */

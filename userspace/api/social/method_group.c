@@ -109,7 +109,7 @@ static struct group_call *group_call_new(struct api *api, struct control_call *c
 	return waiting;
 }
 
-/* Reads who is named. false: call was failed. */
+/* Reads the people that are named. false: call was failed. */
 static bool members_read(struct group_call *waiting, const struct api_string_list *list)
 {
 	if (list->cnt > MEMBERS_MAX) {

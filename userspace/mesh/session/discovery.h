@@ -19,7 +19,7 @@
  *
  * An unsought key is told to no locator: a dial of it goes to the addresses at hand, and through
  * relays that its owner named. So no node that keeps a table learns that this node wants it. A key is
- * unsought as long as mesh_params.is_unsought says so, whatever asks for it, or while all who wait for
+ * unsought as long as mesh_params.is_unsought says so, whatever asks for it, or while all that wait for
  * the dial say so (mesh_peer.is_unsought).
  *
  * Home worker; nothing blocks.

@@ -7,11 +7,11 @@
 
 /*
  * The messages of groups (docs/wire/social.md). Message 641 is a change (group_change.h). The answer to
- * 640 and 641 says which epoch the member has by now, so an admin sees who lags:
+ * 640 and 641 says which epoch the member has by now, so an admin sees which ones lag:
  *
  *	640	0 state | 1 secret key sealed 60? | 2 sealed by 32?	missing: by the state's signer
  *		3 name of the group?
- *	642	0 group 32 | 1 shard | 2 the member who asks 32?	missing: the key of the session
+ *	642	0 group 32 | 1 shard | 2 the member that asks 32?	missing: the key of the session
  *		3 epoch | 4 [hash 32, ...]	of the state of that epoch, and of those before it
  *		5 sum of hides 32
  *		6 groupproof?	where the member is not the key of the session

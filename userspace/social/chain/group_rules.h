@@ -23,7 +23,7 @@ enum group_act {
 };
 bool social_role_may(enum group_role role, enum group_act act);
 
-/* Rows of a state that are written anew, by key, and members who are no longer there. */
+/* Rows of a state that are written anew, by key, and members that are no longer there. */
 struct group_edit {
 	const struct group_member *set;
 	unsigned set_cnt;

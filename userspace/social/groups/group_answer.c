@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages 640 to 642. What is new in a shard is for those who were its members in the newest state that
- * both sides have. A member who is gone since hears so much that it is gone. To any other node a group
+ * Messages 640 to 642. What is new in a shard is for those that were its members in the newest state that
+ * both sides have. A member that is gone since hears so much that it is gone. To any other node a group
  * that is here is one that is not. The hash of a state is known to members alone, so what names
  * one that is here is judged.
  */
@@ -306,7 +306,7 @@ static void page_fill(struct groups *groups, const struct group_row *row, int co
 	     at < row->past_cnt && page->change_cnt < GROUP_CHANGES_MAX; at++)
 		if (!change_add(groups, row, at, member, &room))
 			break;
-	/* One who is gone has no more to do with what is hidden. */
+	/* A member that is gone has no more to do with what is hidden. */
 	if (social_group_member(row->now.state, member) &&
 	    memcmp(ask->hides_sum, row->group->hides_sum, GROUP_HASH_LEN) != 0)
 		social_groups_hides(groups, row->group, ask->after, snapshot, page);

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "social/groups/groups_state.h"
 
-/* --- who may --- */
+/* --- rights --- */
 
 /* The person of ask, its key and its role. */
 static int person_of(struct groups *groups, const struct group *group, const struct group_ask *ask,

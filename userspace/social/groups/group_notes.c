@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Posts that moderators hide, and members who go. */
+/* Posts that moderators hide, and members that go. */
 #include <errno.h>
 
 #include "social/groups/groups_state.h"

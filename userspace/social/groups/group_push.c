@@ -28,7 +28,7 @@ bool social_groups_wrap(struct groups *groups, const struct group_state *state,
 
 /* --- one message --- */
 
-/* Member rows are first, then those of the state before who are no longer there. */
+/* Member rows are first, then those of the state before that are no longer there. */
 static const struct group_member *member_at(const struct group_row *row, unsigned at)
 {
 	const struct group_state *now = row->now.state, *before = row->before.state;
@@ -202,7 +202,7 @@ void social_groups_push_run(struct groups *groups, uint64_t now_ns)
 			list_unlink(&row->push);
 			continue;
 		}
-		/* Of the state before, those who stay have had it. */
+		/* Of the state before, the remaining members have had it. */
 		if ((row->push_at < row->now.state->member_cnt || is_gone(row, member)) &&
 		    !member_push(groups, row, member, now_ns))
 			return;

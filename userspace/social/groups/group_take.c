@@ -4,7 +4,7 @@
  * Of the two for that epoch the one with the lower hash counts, and what was built on the other goes.
  * What persons of this node did in it is kept for group_redo.c.
  *
- * A hash can be searched for, also by an admin who was removed since. So a fork is looked at for
+ * A hash can be searched for, also by an admin that was removed since. So a fork is looked at for
  * GROUP_FORK_MS alone: a state that a node had for a day is final there.
  */
 #include <errno.h>

@@ -14,8 +14,8 @@
 
 /*
  * Groups of people (docs/social.md). A group is a chain of signed states. Each names the members with
- * their roles and the public key of its epoch, and each has the hash of the one before. A member who
- * goes takes no key along: the next epoch has another one, sealed to those who stay.
+ * their roles and the public key of its epoch, and each has the hash of the one before. A member that
+ * goes takes no key along: the next epoch has another one, sealed to the others.
  *
  *	admin:	edit -> new state -> durable -> taken here -> GROUP_KEY to new members, GROUP_REKEY to
  *		the others that have a session; the others ask
@@ -30,7 +30,7 @@
  *	group_push.c	states and keys to members with sessions
  *	group_answer.c	messages 640 to 642; group_ask.c asks
  *	group_invites.c	groups that one did not ask for
- *	group_notes.c	posts that are hidden, and members who go
+ *	group_notes.c	posts that are hidden, and members that go
  *
  * Secret keys are not kept for others. A node that has the key of an epoch seals it to any member of
  * that epoch that asks. The public key in the signed state proves it. So each member gives each other

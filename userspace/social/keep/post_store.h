@@ -301,7 +301,7 @@ bool social_posts_each_attachment(struct post_store *posts,
 					     size_t ids_len),
 				  void *arg);
 
-/* --- who watches --- */
+/* --- watches --- */
 
 enum post_moved { POST_MOVED_PUT, POST_MOVED_VISIBILITY, POST_MOVED_GONE, POST_MOVED_MARK };
 /* moved is called when the change is durable; view is borrowed. It may call functions of this header. */

@@ -14,7 +14,7 @@
  * What members sign beside the states of a group (object/group_epoch.h):
  *
  *	grouphide	0 group 32 | 1 post 32 | 2 hidden? | 3 time ms	a moderator, of a post
- *	groupleave	0 group 32 | 1 time ms				a member who goes
+ *	groupleave	0 group 32 | 1 time ms				a member that goes
  *	groupproof	0 group 32 | 1 epoch | 2 session 16		the key of that epoch
  *
  * A groupproof says that the asker has the secret key of an epoch, and names no member. The session

@@ -18,8 +18,8 @@ struct choosing {
 };
 
 /*
- * Whether peer may have the post, and may hear that this node has it. Public posts of others tell who
- * is followed here, so acquainted peers alone are asked after them.
+ * Whether peer may have the post, and may hear that this node has it. Public posts of others show which
+ * people are followed here, so acquainted peers alone are asked after them.
  */
 static bool is_for(struct choosing *choosing, const struct post_view *view)
 {

@@ -196,7 +196,7 @@ static void give(struct replicas *replicas, const struct post_view *view, const 
 		giving_end(giving);
 }
 
-/* --- who gets it --- */
+/* --- the receiver --- */
 
 struct candidates {
 	struct restore_candidate all[REPLICA_CANDIDATES];
@@ -234,7 +234,7 @@ static void candidates_find(struct replicas *replicas, const struct replica_post
 
 		/*
 		 * Without a sync a node is not known to have the social layer. And a copy of another's
-		 * post tells an unknown peer who is followed here.
+		 * post shows an unknown peer which people are followed here.
 		 */
 		if (!peer || social_replica_blocks(replicas, neighbour.key) ||
 		    (post->view.share != POST_OWN &&

@@ -22,7 +22,7 @@ struct intake;
  *
  *	replicas.c	life, rounds with a peer	replica_check.c	CHECK and STATUS
  *	replica_host.c	copies for others		replica_offer.c	own offers
- *	replica_restore.c  who gets the next copy	replica_message.c  the messages
+ *	replica_restore.c  the next holder    	replica_message.c  the messages
  *
  * Tables, and what fills them:
  *

@@ -25,7 +25,7 @@
  *	follow	  SOCIAL_ROUTES_FOLLOW_CAP: chosen by the people of this node. A full tier forgets
  *		  the one heard of longest ago.
  *	anchor	  SOCIAL_ROUTES_ANCHOR_CAP: anchors of this node, and up to SOCIAL_ANCHORS_MAX that each
- *		  person followed names. A person who names more loses those named first.
+ *		  person followed names. A person that names more loses those named first.
  *	audience  SOCIAL_ROUTES_AUDIENCE_CAP: any node that says that it follows. Shares by network and key
  *		  (base/fair). An honest one is then dialled where the mesh knows it, if it does.
  *

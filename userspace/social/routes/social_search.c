@@ -104,7 +104,7 @@ static struct social_step *step_now(struct person_search *search)
 	return &search->steps[search->step_cnt - 1];
 }
 
-/* The search is gone before those who wait are called, so that they may search again. */
+/* The search is gone before its askers are called, so that they may search again. */
 static void search_end(struct person_search *search, int err, uint64_t now_ns)
 {
 	struct search_waiter waiters[SEARCH_WAITERS_MAX];

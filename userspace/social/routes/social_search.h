@@ -86,7 +86,7 @@ typedef void (*social_found_fn)(void *arg, const struct social_found *found, uin
 
 /*
  * social_search looks for the node of key. done is called once, never inside the call. 0,
- * WEFT_EMALFORMED (this node's own key), or WEFT_EBUSY (too many searches, or too many who wait for this
+ * WEFT_EMALFORMED (this node's own key), or WEFT_EBUSY (too many searches, or too many that wait for this
  * one). forget: what was asked with arg is not called any more.
  */
 WEFT_MUST_CHECK

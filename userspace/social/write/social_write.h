@@ -22,7 +22,7 @@ struct social_ground;
  *	draft -> readers -> post_make.c -> intake -> keep -> done
  *
  *	social_write.c	  posts, editions, deletions		post_make.c	bytes, keys, signatures
- *	write_audience.c  who reads				post_drafts.c	what is not posted yet
+ *	write_audience.c  readers				post_drafts.c	what is not posted yet
  *
  * A program that does not know whether its call was durable calls once more, with the same token. The
  * logical id of the post is made of persona and token, so that the post is there once.
