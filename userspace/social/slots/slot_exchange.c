@@ -19,11 +19,15 @@ static uint32_t own_flags(const struct slots *slots)
 
 static struct slot_digest digest_for(const struct slots *slots, const struct slot *slot)
 {
-	const struct slot_own *own = &slots->own;
-
-	if (!own->digest_cnt || slot->digest_told == own->edition)
+	if (slot->digest_told == slots->own.edition)
 		return (struct slot_digest){.bits = NULL};
-	return (struct slot_digest){own->digest, own->digest_len, own->digest_cnt};
+	return social_slots_digest(slots);
+}
+
+/* The edition that slot's node has after a message to it: one without the digest brings none. */
+static uint32_t edition_after(const struct slots *slots, const struct slot *slot)
+{
+	return social_slots_digest(slots).bits ? slots->own.edition : slot->digest_told;
 }
 
 /* Up to SLOT_ANCHORS_MAX anchors among the nodes with slots, drawn by chance. */
@@ -222,7 +226,7 @@ void social_slots_exchange(struct slots *slots, struct slot *slot, uint64_t now_
 	social_slots_digest_refresh(slots, now_ns);
 	slot->talk = talk;
 	talk->version = slots->own.version;
-	talk->edition = slots->own.edition;
+	talk->edition = edition_after(slots, slot);
 	talk->state = is_whole ? TALK_SHARES : TALK_DIFFERS;
 	sending.type = is_whole ? MESH_N1_SHARE : MESH_N1_DIFF;
 	sending.reply = is_whole ? on_share_answer : on_diff_answer;
@@ -264,7 +268,7 @@ static void on_share(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	if (!social_slots_answer(slots, call, MESH_N1_SHARE, slots->bytes, share_write(slots)))
 		return;
 	slot->told = slots->own.version;
-	slot->digest_told = slots->own.edition;
+	slot->digest_told = edition_after(slots, slot);
 }
 
 static void on_diff(void *ctx, const struct mesh_call *call, uint64_t now_ns)
@@ -286,7 +290,7 @@ static void on_diff(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 				 diff_write(slots, slot, held)))
 		return;
 	slot->told = slots->own.version;
-	slot->digest_told = slots->own.edition;
+	slot->digest_told = edition_after(slots, slot);
 }
 
 int social_slots_exchange_init(struct slots *slots)

@@ -127,12 +127,6 @@ static void shuffle(struct slots *slots, uint8_t (*nodes)[MESH_KEY_LEN], unsigne
 	}
 }
 
-static void digest_lend(const struct slot_own *own, struct slot_digest *out_digest)
-{
-	if (own->digest_cnt)
-		*out_digest = (struct slot_digest){own->digest, own->digest_len, own->digest_cnt};
-}
-
 void social_slots_own_share(struct slots *slots, struct slot_share *out_share)
 {
 	const struct slot_own *own = &slots->own;
@@ -140,7 +134,7 @@ void social_slots_own_share(struct slots *slots, struct slot_share *out_share)
 	*out_share = (struct slot_share){.version = own->version, .cnt = own->cnt};
 	memcpy(out_share->nodes, own->nodes, (size_t)own->cnt * MESH_KEY_LEN);
 	shuffle(slots, out_share->nodes, out_share->cnt);
-	digest_lend(own, &out_share->digest);
+	out_share->digest = social_slots_digest(slots);
 }
 
 /* Of a node that came and went only the last word counts. */
@@ -178,30 +172,60 @@ bool social_slots_own_diff(struct slots *slots, uint64_t from, struct slot_diff 
 }
 
 /* An eighth more or less is no news. */
-static bool digest_is_due(const struct slots *slots, uint64_t now_ns)
+static bool edition_is_due(const struct slots *slots, uint64_t now_ns)
 {
 	const struct slot_own *own = &slots->own;
 	uint32_t cnt = slots->reported.used_cnt;
-	uint32_t apart = cnt > own->digest_cnt ? cnt - own->digest_cnt : own->digest_cnt - cnt;
+	uint32_t apart =
+		cnt > own->reported_cnt ? cnt - own->reported_cnt : own->reported_cnt - cnt;
 
-	return apart > own->digest_cnt / 8 &&
+	return apart > own->reported_cnt / 8 &&
 	       (!own->edition || now_ns - own->digest_ns >= SLOTS_DIGEST_NS);
 }
 
-void social_slots_digest_refresh(struct slots *slots, uint64_t now_ns)
+/*
+ * A node with a slot was mostly named by another one before, and a contact seldom. So a digest with nodes
+ * of N1 would say which of them have slots.
+ */
+static void digest_make(struct slots *slots, uint64_t now_ns)
 {
 	const struct slot_reported *node = NULL;
 	struct slot_own *own = &slots->own;
 
-	if (!digest_is_due(slots, now_ns))
-		return;
-	own->digest_cnt = slots->reported.used_cnt;
+	own->digest_cnt = 0;
+	while ((node = pool_next(&slots->reported, node)))
+		own->digest_cnt += !social_slots_own_has(slots, node->key);
 	own->digest_len = (uint32_t)social_slot_digest_len(own->digest_cnt);
-	own->digest_ns = now_ns;
-	own->edition++;
+	own->digest_version = own->version;
+	own->remade_ns = now_ns;
 	memset(own->digest, 0, own->digest_len);
 	while ((node = pool_next(&slots->reported, node)))
-		social_slot_digest_add(own->digest, own->digest_len, node->key);
+		if (!social_slots_own_has(slots, node->key))
+			social_slot_digest_add(own->digest, own->digest_len, node->key);
+}
+
+void social_slots_digest_refresh(struct slots *slots, uint64_t now_ns)
+{
+	struct slot_own *own = &slots->own;
+
+	if (edition_is_due(slots, now_ns)) {
+		own->reported_cnt = slots->reported.used_cnt;
+		own->digest_ns = now_ns;
+		own->edition++;
+		digest_make(slots, now_ns);
+	} else if (own->edition && own->digest_version != own->version &&
+		   now_ns - own->remade_ns >= SLOTS_DIGEST_REMAKE_NS) {
+		digest_make(slots, now_ns);
+	}
+}
+
+struct slot_digest social_slots_digest(const struct slots *slots)
+{
+	const struct slot_own *own = &slots->own;
+
+	if (!own->digest_cnt || own->digest_version != own->version)
+		return (struct slot_digest){.bits = NULL};
+	return (struct slot_digest){own->digest, own->digest_len, own->digest_cnt};
 }
 
 /* --- address records --- */

@@ -32,6 +32,7 @@
 #define SLOTS_REST_NS	       (600 * NS_PER_S)
 #define SLOTS_REST_DOUBLINGS   6u /* of SLOTS_REST_NS: ten hours */
 #define SLOTS_DIGEST_NS	       (600 * NS_PER_S)
+#define SLOTS_DIGEST_REMAKE_NS NS_PER_S /* 26,000 nodes take 4 ms */
 #define SLOTS_SOURCES_NS       (60 * NS_PER_S)
 #define SLOTS_WRITE_NS	       (10 * NS_PER_S)
 #define SLOTS_REPORT_CAP       (SLOTS_MAX * SLOT_IDS_MAX)
@@ -135,7 +136,9 @@ struct slot_own {
 	struct slot_change changes[SLOTS_CHANGE_CAP]; /* version v + 1 came by [v % CAP] */
 	uint8_t digest[SLOT_DIGEST_LEN_MAX];
 	uint32_t digest_len, digest_cnt, edition;
-	uint64_t digest_ns;
+	uint32_t reported_cnt;	 /* nodes of N2, when the edition began */
+	uint64_t digest_version; /* of N1, whose nodes the digest leaves out */
+	uint64_t digest_ns, remade_ns;
 };
 
 /* A search under way, of this node (is_own) or for a peer. */
@@ -291,8 +294,12 @@ size_t social_slots_record_of(const struct slots *slots, const uint8_t *key,
 			      uint8_t out[static SLOT_RECORD_LEN_MAX]);
 void social_slots_record_heard(struct slots *slots, const uint8_t *from,
 			       const struct slot_anchor *heard, uint64_t now_ns);
-/* social_slots_digest_refresh: the digest of N2, made anew at most each SLOTS_DIGEST_NS. */
+/*
+ * social_slots_digest_refresh: the digest of N2 without N1. An edition begins at most each
+ * SLOTS_DIGEST_NS. social_slots_digest lends it; no bits: there is none that fits N1 as it is now.
+ */
 void social_slots_digest_refresh(struct slots *slots, uint64_t now_ns);
+struct slot_digest social_slots_digest(const struct slots *slots);
 
 /* --- slot_exchange.c --- */
 
