@@ -165,7 +165,7 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 	print_community_members, print_community_shares, print_community_token, print_daemon_reload,
 	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
 	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
-	print_limits_show, print_memory_show, print_node_status, print_offer_list,
+	print_limits_show, print_memory_show, print_node_status, print_offer_list, print_pins,
 	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_dm,
 	print_dm_list, print_dm_sent, print_post, print_post_edited, print_post_published,
 	print_post_written, print_thread, print_reservations, print_route, print_schema,

@@ -108,6 +108,22 @@ const struct command commands_of_posts[] = {
 { "post", "drop", "DRAFT", "forget a draft", NULL,
 	"weft post drop DRAFT", NULL, 1, 1, { { 0 } },
 	.call = { API_DROP_DRAFT, .takes = { TAKE(drop_draft, draft) }, .done = "Forgotten." } },
+{ "post", "pin", "POST", "keep a post of another person, or a copy of one's own",
+	"The original gives way to nothing, and takes nothing of the room for others. But its author's\n"
+	"deletion still takes it, and the event post.gone says so. With --fork it is a post of this node,\n"
+	"which names its origin and stays. A fork of a public post is public; another one is for you alone.",
+	"weft post pin yqbk5n3t --fork", NULL, 1, 1,
+	{ { "fork", NULL, "make a copy of one's own" }, AS },
+	.call = { API_PIN_POST, .takes = { TAKE(pin_post, post) }, .parts = { SHOW_FIELDS(pin_post, pin, social_pin_show) },
+	  .words = { { "as", "persona", NULL } } } },
+{ "post", "unpin", "POST", "let a pinned post give way to others again",
+	"weft post delete takes back a fork.",
+	"weft post unpin yqbk5n3t", NULL, 1, 1, { { 0 } },
+	.call = { API_UNPIN_POST, .takes = { TAKE(unpin_post, post) }, .done = "It may give way to others again." } },
+{ "post", "pins", "", "list pinned posts and forks", NULL,
+	"weft post pins", NULL, 0, 0,
+	{ { "limit", "N", "posts at most, 1 to 200; default 50" }, CURSOR },
+	.call = { API_LIST_PINS, .print = print_pins, .words = { { "limit", NULL, PAGE } } } },
 { "dm", "send", "NAME... TEXT", "write a direct message",
 	"Each reader sees the others, and there is one thread for each set of people. To a person\n"
 	"that does not follow this node it is a request, until it is accepted. TEXT: - is the standard input.",

@@ -171,10 +171,20 @@ void print_post(const struct invocation *inv, const void *reply)
 	const struct api_show_post_out *out = reply;
 
 	post_print(inv, &out->post);
+	fields_print(inv, &out->redundancy, api_view_post_redundancy_show);
 	show_part(inv, "attachment", TABLE_ROWS(out->post.attachments),
 		  api_view_post_attachment_list);
 	if (out->readers.cnt)
 		texts_print(inv, "readers", "reader", TABLE_ROWS(out->readers));
+}
+
+void print_pins(const struct invocation *inv, const void *reply)
+{
+	const struct api_list_pins_out *out = reply;
+
+	table_print(inv, TABLE_ROWS(out->pins), api_view_social_pin_list,
+		    "Nothing is pinned: weft post pin POST keeps a post");
+	table_tell_more(out->cursor);
 }
 
 void print_thread(const struct invocation *inv, const void *reply)

@@ -184,6 +184,15 @@ static int readers_add(struct varlink_blocks *blocks, const struct opened_post *
 	return 0;
 }
 
+static void redundancy_fill(struct api *api, const uint8_t *id, struct api_show_post_out *out)
+{
+	struct replica_view view;
+
+	social_replicas_view(social_replicas_of(api->social), id, &view);
+	out->redundancy = (struct api_post_redundancy){
+		.copies = view.copy_cnt, .target = view.target, .low = view.is_low};
+}
+
 void api_show_post(struct api *api, struct control_call *call, const struct api_show_post_in *in,
 		   uint64_t now_ns)
 {
@@ -200,10 +209,16 @@ void api_show_post(struct api *api, struct control_call *call, const struct api_
 	    (err = social_read_open(read, latest, &opened)) < 0 ||
 	    (err = readers_add(blocks, opened, &out.readers)) < 0) {
 		social_opened_free(opened);
-		open_fail(call, err, in->post);
+		if (err == WEFT_EABSENT &&
+		    social_posts_known(social_posts_of(api->social), id) == POST_GONE)
+			control_fail(call, err, in->post, "its author deleted it",
+				     "weft post export prints the signed deletion");
+		else
+			open_fail(call, err, in->post);
 		return;
 	}
 	out.post = api_social_post(api, blocks, opened);
+	redundancy_fill(api, latest, &out);
 	social_read_shown(read, opened, now_ns);
 	social_opened_free(opened);
 	control_reply(call, api_show_post_out_write(&out));

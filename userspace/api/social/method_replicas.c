@@ -2,8 +2,7 @@
 /* ShowReplicas, ShowSocialQuota. */
 #include <string.h>
 
-#include "api/methods.h"
-#include "codec/text/hex.h"
+#include "api/social/method_post.h"
 #include "social/keep/post_store.h"
 #include "social/replicas/replicas.h"
 
@@ -43,13 +42,8 @@ void api_show_replicas(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!is_on(api, call))
+	if (!is_on(api, call) || !api_post_id_read(api, call, in->post, post))
 		return;
-	if (strlen(in->post) != 2 * POST_ID_LEN || !hex_read(in->post, post, POST_ID_LEN)) {
-		control_fail(call, WEFT_EMALFORMED, in->post, "it is no id of a post",
-			     "take one of weft feed: 64 letters and digits");
-		return;
-	}
 	if (social_posts_known(social_posts_of(api->social), post) != POST_HELD) {
 		control_fail(call, WEFT_EABSENT, in->post, "no such post is here",
 			     "weft feed lists posts");
@@ -89,6 +83,7 @@ void api_show_social_quota(struct api *api, struct control_call *call,
 			    .hosted_max = (int64_t)quota.hosted_max,
 			    .hosted = quota.hosted_cnt,
 			    .pinned_bytes = (int64_t)quota.pinned_len,
+			    .pinned = quota.pinned_cnt,
 			    .placed = (int64_t)stats.placed_cnt,
 			    .refused = (int64_t)stats.refused_cnt});
 }

@@ -159,6 +159,9 @@ static int post_find(struct api *api, const char *name, uint8_t *out_id)
 	if (len == ZBASE32_TEXT_LEN(POST_ID_LEN) &&
 	    zbase32_parse(name, len, out_id, POST_ID_LEN) == POST_ID_LEN)
 		return 0;
+	/* The objects of a post name it in hex. */
+	if (len == 2 * POST_ID_LEN && hex_read(name, out_id, POST_ID_LEN))
+		return 0;
 	if (len < PREFIX_LETTERS_MIN || len > ZBASE32_TEXT_LEN(POST_ID_LEN))
 		return WEFT_EMALFORMED;
 	return prefix_find(social_posts_of(api->social), name, out_id);

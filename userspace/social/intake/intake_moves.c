@@ -53,7 +53,7 @@ void social_intake_unasked(struct intake *intake, const uint8_t post[static POST
 	struct post_view view;
 
 	if (social_posts_look(intake->params.posts, post, &view) == 0 &&
-	    view.share == POST_ADDRESSED)
+	    view.share == POST_ADDRESSED && !(view.flags & POST_PINNED))
 		(void)!social_posts_forget(intake->params.posts, post, now_ns);
 }
 

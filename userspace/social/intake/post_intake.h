@@ -132,7 +132,8 @@ void social_intake_profile(struct intake *intake, const struct intake_object *ob
 /*
  * social_intake_followed: person is followed from now on. Posts that were addressed or hosted are wanted
  * now, the newest INTAKE_MOVES_MAX of them. So no crowd of unknown people takes their room.
- * social_intake_unasked: the first words of an unknown person are not wanted, and go.
+ * social_intake_unasked: the first words of an unknown person are not wanted, and go
+ * unless they are pinned.
  */
 #define INTAKE_MOVES_MAX 1000u
 void social_intake_followed(struct intake *intake, const uint8_t person[static NODE_KEY_LEN],

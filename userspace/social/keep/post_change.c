@@ -287,6 +287,9 @@ int social_posts_mark(struct post_store *posts, const struct post_marking *marki
 	record = former;
 	record.view.flags &= (uint16_t)~(marking->clear & POST_MARKS);
 	record.view.flags |= marking->set & POST_MARKS;
+	if (record.view.flags & ~former.view.flags & POST_PINNED && entry->share != POST_OWN &&
+	    !social_posts_pin_fits(posts, entry))
+		return WEFT_EFULL;
 	if (record.view.flags == former.view.flags && !entry->change) {
 		if (done.done)
 			done.done(done.arg, 0);

@@ -13,6 +13,7 @@
 #define NETWORK_LEVEL 1u
 #define MARGIN	      2u  /* as in base/fair/fair_victim.c */
 #define HOSTED_PART   4u  /* of the places, and of the room */
+#define PINNED_PART   2u  /* of the places of own and wanted posts */
 #define WAY_MAX	      64u /* wanted posts that go for one, at most */
 #define FIT_MAX                                                                                    \
 	512u /* posts that go at once when the quota falls; further ones with the next sweep */
@@ -163,6 +164,14 @@ static bool one_gives_way(struct post_store *posts, const struct post_entry *ent
 	posts->stats.evicted_cnt++;
 	social_posts_drop(posts, oldest, now_ns);
 	return true;
+}
+
+bool social_posts_pin_fits(const struct post_store *posts, const struct post_entry *entry)
+{
+	const struct post_quota *quota = &posts->quota;
+
+	return quota->pinned_cnt < posts->wanted_cap / PINNED_PART &&
+	       quota->pinned_len + entry->len <= posts->params.config.room_len;
 }
 
 static bool is_full(const struct post_store *posts, const struct post_entry *entry)

@@ -37,7 +37,9 @@ struct social_ground;
  *	addressed unknown people that write to a person of this node: POSTS_ADDRESSED_LEN, shared fairly by
  *		  network, then author
  *	hosted	  kept for others: quota_factor times the bytes of the own ones, and at most a quarter of
- *		  room_len; shared likewise. A pinned one takes nothing of it.
+ *		  room_len; shared likewise
+ *	pinned	  by the person at this node, of any share but own: nothing of other shares, and none gives
+ *		  way. Half of the places of wanted posts, and room_len bytes, at most; one more is refused.
  *	deletions POSTS_GONE_MAX, kept for a year. An author has at most as many as are free.
  *
  * What gives way is gone without a mark, and may come again. Home worker only; nothing blocks.
@@ -228,8 +230,8 @@ WEFT_MUST_CHECK
 int social_posts_forget(struct post_store *posts, const uint8_t id[static POST_ID_LEN],
 			uint64_t now_ns);
 /*
- * social_posts_mark sets and clears POST_MARKS. 0, WEFT_EABSENT, WEFT_EFULL (it was pinned, and there is
- * no room for it in the quota) or WEFT_EBUSY.
+ * social_posts_mark sets and clears POST_MARKS. 0, WEFT_EABSENT or WEFT_EBUSY. WEFT_EFULL: too much is
+ * pinned; or it was pinned, and there is no room for it in the share that it is of.
  */
 struct post_marking {
 	const uint8_t *id; /* POST_ID_LEN */

@@ -182,6 +182,8 @@ int social_posts_room_init(struct post_store *posts);
  */
 bool social_posts_room_take(struct post_store *posts, struct post_entry *entry,
 			    const struct post_record *record, uint64_t now_ns);
+/* social_posts_pin_fits: entry, which is not pinned yet and not own, may be. */
+bool social_posts_pin_fits(const struct post_store *posts, const struct post_entry *entry);
 void social_posts_room_release(struct post_store *posts, struct post_entry *entry);
 /* social_posts_room_fit drops hosted posts until the quota is kept. */
 void social_posts_room_fit(struct post_store *posts, uint64_t now_ns);

@@ -320,7 +320,7 @@ static void moved(void *ctx, enum post_moved what, const struct post_view *view,
 		break;
 	case POST_MOVED_GONE:
 		key_forget(read, view->id);
-		if (is_change_news(view))
+		if (is_change_news(view) || view->flags & POST_PINNED)
 			tell(read, SOCIAL_POST_GONE, view);
 		break;
 	case POST_MOVED_MARK:

@@ -117,7 +117,7 @@ void social_part_taken(void *arg, enum intake_verdict verdict, const uint8_t *id
 
 static uint16_t marks_of(const struct write_draft *draft)
 {
-	return (uint16_t)(POST_READ | POST_READABLE |
+	return (uint16_t)(POST_READ | POST_READABLE | draft->marks |
 			  (draft->is == PRIVATE_POST ? 0 : POST_DIRECT));
 }
 

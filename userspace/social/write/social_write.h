@@ -23,6 +23,7 @@ struct social_ground;
  *
  *	social_write.c	  posts, editions, deletions		post_make.c	bytes, keys, signatures
  *	write_audience.c  readers				post_drafts.c	what is not posted yet
+ *	post_pins.c	  posts that are to stay
  *
  * A program that does not know whether its call was durable calls once more, with the same token. The
  * logical id of the post is made of persona and token, so that the post is there once.
@@ -104,6 +105,7 @@ struct write_draft {
 	unsigned attachment_cnt;
 	const uint8_t *content_key; /* of the attachments of a private post, or NULL */
 	const char *token;	    /* or NULL */
+	uint16_t marks;		    /* further ones of POST_MARKS */
 	write_done_fn done; /* called once if the call returned 0, also inside it; or NULL */
 	void *arg;
 };

@@ -95,6 +95,61 @@ static void test_a_pinned_post_takes_nothing_of_the_quota(void)
 	rig_end();
 }
 
+static void test_a_pinned_post_gives_way_to_nothing_and_pins_have_a_limit(void)
+{
+	static uint8_t ids[2 * POSTS_MIN][POST_ID_LEN];
+	struct rig_post post, first = {.author = 1, .content_len = 4096};
+	struct post_marking pin = {.set = POST_PINNED};
+	unsigned max;
+
+	small();
+	rig_begin();
+	max = rig_posts->wanted_cap / 2;
+	CHECK_EQ(rig_say(&first, POST_WANTED, 1), 0);
+	pin.id = first.id;
+	CHECK_EQ(social_posts_mark(rig_posts, &pin, rig_note, rig_now_ns), 0);
+	for (unsigned i = 0; i < 2 * max; i++) {
+		post = (struct rig_post){.author = 1, .minute = i + 1, .content_len = 10};
+		CHECK_EQ(rig_say(&post, POST_WANTED, 1), 0);
+		memcpy(ids[i], post.id, POST_ID_LEN);
+	}
+	CHECK(rig_posts->stats.evicted_cnt > 0);
+	CHECK_EQ(social_posts_known(rig_posts, first.id), POST_HELD);
+	/* In number: */
+	for (unsigned i = 1; i <= max; i++) {
+		pin.id = ids[2 * max - i];
+		CHECK_EQ(social_posts_mark(rig_posts, &pin, rig_note, rig_now_ns),
+			 i == max ? WEFT_EFULL : 0);
+		rig_settle();
+	}
+	rig_again();
+	CHECK_EQ(quota().pinned_cnt, max);
+	rig_end();
+}
+
+static void test_pinned_bytes_have_a_limit(void)
+{
+	struct rig_post post;
+	struct post_marking pin = {.set = POST_PINNED};
+	uint64_t len;
+	unsigned fit;
+
+	small();
+	rig_begin();
+	len = len_of(200000);
+	fit = (unsigned)(POSTS_ROOM_MIN / len);
+	for (unsigned i = 0; i <= fit; i++) {
+		post = (struct rig_post){.author = 1, .minute = i, .content_len = 200000};
+		CHECK_EQ(rig_say(&post, POST_WANTED, 1), 0);
+		pin.id = post.id;
+		CHECK_EQ(social_posts_mark(rig_posts, &pin, rig_note, rig_now_ns),
+			 i == fit ? WEFT_EFULL : 0);
+		rig_settle();
+	}
+	CHECK_EQ(quota().pinned_cnt, fit);
+	rig_end();
+}
+
 /* Networks, then authors. */
 static void test_a_full_quota_takes_from_the_network_with_most(void)
 {
@@ -211,6 +266,8 @@ int main(void)
 {
 	RUN(test_three_bytes_are_hosted_for_each_own_one_and_not_one_more);
 	RUN(test_a_pinned_post_takes_nothing_of_the_quota);
+	RUN(test_a_pinned_post_gives_way_to_nothing_and_pins_have_a_limit);
+	RUN(test_pinned_bytes_have_a_limit);
 	RUN(test_a_full_quota_takes_from_the_network_with_most);
 	RUN(test_unknown_people_that_write_to_this_node_share_a_room_of_their_own);
 	RUN(test_where_posts_have_no_place_the_author_with_most_loses_the_oldest);
