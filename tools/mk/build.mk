@@ -17,7 +17,7 @@ OUR_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -fstack-protector-strong
 # alone: a compiler newer than CI's knows warnings that no commit has seen.
 OUR_CFLAGS += $(if $(SAN)$(FUZZING),-w,$(WARN)) $(if $(filter true,$(CI)),-Werror)
 OUR_CFLAGS += $(if $(COV),-O0 --coverage,$(if $(filter debug,$(OPT)),-O1,-O2))
-OUR_CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS)
+OUR_CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS -fPIC)
 # The checks a sanitizer inserts make gcc warn of paths that cannot be; the plain profiles decide.
 OUR_CFLAGS += $(if $(SAN),-Wno-error)
 
@@ -169,9 +169,10 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 
 LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
-# link OBJECTS: the folders call down by name and up by seams, and a static
-# libelf calls net/xdp/elf_tree.c; hence the group.
-link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(OUR_LDFLAGS) $(LDFLAGS)
+# link OBJECTS [LIBRARY]: the folders call down by name and up by seams, and a static
+# libelf calls net/xdp/elf_tree.c; hence the group. A LIBRARY has all folders.
+FOLDERS = -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group
+link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) $(if $(2),$(2) $(LDLIBS),$(FOLDERS)) $(OUR_LDFLAGS) $(LDFLAGS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/weftd/weftd.o $(LIBS)
 	$(call say,LINK,$@)

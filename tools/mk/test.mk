@@ -30,9 +30,19 @@ $(SUPPORT): $(SUPPORT_OBJS)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(SIM): %: %.o $(SUPPORT) $(LIBS)
+# A sanitized program has up to 80 MB of code and descriptions, and 700 of them do not fit on the disk
+# of a small machine. So those of `make test` share one library. A test's own symbols precede the
+# library's, as they precede an archive's.
+SHARED := $(if $(SAN),$(abspath $(B_DIR))/libweft.so)
+SHARED_WRAPPED := $(if $(SAN),$(abspath $(B_DIR))/libweft-wrapped.so)
+$(SHARED) $(SHARED_WRAPPED): $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(SUPPORT))
+	$(Q)$(LINK) -shared -o $@ -Wl,--whole-archive $(LIBS) -Wl,--no-whole-archive $(LDLIBS) $(OUR_LDFLAGS) $(LDFLAGS) \
+		$(if $(filter $(SHARED_WRAPPED),$@),$(ALLOC_WRAPS))
+
+$(SIM): %: %.o $(SUPPORT) $(SHARED) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(SUPPORT),$(SHARED))
 
 # weftd's main under another name, for tests/support/daemon_rig.h.
 WEFTD_MAIN := $(B_DIR)/tests/support/weftd_main
@@ -47,9 +57,9 @@ $(SYSTEM_C): %: %.o $(WEFTD_MAIN) $(SUPPORT) $(LIBS)
 ALLOC_WRAPS := $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 ALLOC_WRAP := $(B_DIR)/tests/support/alloc_wrap.o
 FAIL_ALLOC := $(B_DIR)/tests/support/fail_alloc.o $(ALLOC_WRAP)
-$(UNIT): %: %.o $(SUPPORT) $(LIBS)
+$(UNIT): %: %.o $(FAIL_ALLOC) $(SUPPORT) $(SHARED_WRAPPED) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(FAIL_ALLOC) $(SUPPORT)) $(ALLOC_WRAPS)
+	$(Q)$(call link,$< $(FAIL_ALLOC) $(SUPPORT),$(SHARED_WRAPPED)) $(ALLOC_WRAPS)
 
 # They run the BPF program through its skeleton, as net/ loads it.
 BPF_SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/bpf/support/*.c))
@@ -60,9 +70,9 @@ $(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT) $(LIBS)
 
 # The same target either fuzzes or replays its corpus.
 FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay_corpus.o)
-$(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(LIBS)
+$(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(SHARED) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(FUZZ_MAIN) $(SUPPORT)) $(if $(FUZZING),-fsanitize=fuzzer)
+	$(Q)$(call link,$< $(FUZZ_MAIN) $(SUPPORT),$(SHARED)) $(if $(FUZZING),-fsanitize=fuzzer)
 
 # What needs neither root nor tools beyond the compiler: unit, simulator, replay.
 TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
