@@ -11,6 +11,7 @@
 #include "social/slots/social_slots.h"
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
+#include "social/people/people.h"
 #include "social/replicas/replicas.h"
 #include "social/sync/sync.h"
 
@@ -96,6 +97,30 @@ struct social_read *social_read_of(const struct social *social);
 struct social_write *social_write_of(const struct social *social);
 struct social_anchors *social_anchors_of(const struct social *social);
 struct social_searches *social_searches_of(const struct social *social);
+/*
+ * social_anchor_add has the profile of a persona (its index) name an anchor, with which this node checks
+ * in from now on. 0, or:
+ *   WEFT_EABSENT    the persona has no profile yet
+ *   WEFT_EEXISTS    the profile names it
+ *   WEFT_EREFUSED   another persona's profile does, or it is a key of this node
+ *   WEFT_EFULL      the profile names PROFILE_ANCHORS_MAX
+ *   WEFT_EMALFORMED no key, or this node's own
+ *   WEFT_EBUSY
+ * social_anchor_remove: 0, WEFT_EABSENT, WEFT_EREFUSED (the last resort, which no profile names) or
+ * WEFT_EBUSY. social_anchor_persona: whose profile names key; SOCIAL_PERSONA_NONE: none does.
+ */
+struct social_anchor_ask {
+	const uint8_t *key;
+	const struct peer_places *places; /* where it is; NULL: as is known */
+	struct people_done done;	  /* that is durable */
+};
+WEFT_MUST_CHECK
+int social_anchor_add(struct social *social, unsigned persona, const struct social_anchor_ask *ask,
+		      uint64_t now_ns);
+WEFT_MUST_CHECK
+int social_anchor_remove(struct social *social, const struct social_anchor_ask *ask,
+			 uint64_t now_ns);
+unsigned social_anchor_persona(const struct social *social, const uint8_t *key);
 /*
  * social_set_direct: others can, or cannot, dial an address of this machine. social_moved: this node is
  * reached at other places now. Both take NULL.

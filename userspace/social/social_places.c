@@ -179,6 +179,8 @@ static void on_people(void *ctx, const struct people_change *change, uint64_t no
 {
 	struct social *social = ctx;
 
+	if (change->kind == PEOPLE_OWN_PROFILE || change->kind == PEOPLE_PERSONA)
+		social_own_anchors_read(social, now_ns);
 	if (!change->person)
 		return;
 	switch (change->kind) {
@@ -217,6 +219,7 @@ int social_places_open(struct social *social, uint64_t now_ns)
 		return err;
 	social->places_watch = (struct people_watch){.changed = on_people, .ctx = social};
 	social_people_watch(social->people, &social->places_watch);
+	social_own_anchors_read(social, now_ns);
 	return social_searches_open(&searches, &social->searches);
 }
 

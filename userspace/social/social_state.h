@@ -59,6 +59,8 @@ void social_sync_ways_stop(struct social *social);
 WEFT_MUST_CHECK
 int social_places_open(struct social *social, uint64_t now_ns);
 void social_places_stop(struct social *social);
+/* social_own_anchors.c: the anchors that profiles of this node name are those that anchors/ has. */
+void social_own_anchors_read(struct social *social, uint64_t now_ns);
 void social_places_close(struct social *social);
 /* slot_links.c: opens the slots behind all that they take from; closes them. */
 WEFT_MUST_CHECK

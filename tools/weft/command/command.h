@@ -177,14 +177,14 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 /* command_why.c: why a session is relayed; NULL: it is not. */
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */
-command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
-	fill_endorse_make, fill_dm_send, fill_feed_new, fill_post_draft, fill_post_edit,
-	fill_post_mark, fill_post_write, fill_get_set, fill_offer_publish, fill_offer_update,
-	fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
-	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set,
-	fill_seed_switch, fill_service_allow, fill_service_emit, fill_service_find,
-	fill_share_final, fill_share_set, fill_sub_add, fill_sub_set, fill_sub_sync,
-	fill_xdp_attach;
+command_fill_fn fill_anchor_disable, fill_anchor_enable, fill_bootstrap_add, fill_bootstrap_check,
+	fill_community_join, fill_dht_lookup, fill_endorse_make, fill_dm_send, fill_feed_new,
+	fill_post_draft, fill_post_edit, fill_post_mark, fill_post_write, fill_get_set,
+	fill_offer_publish, fill_offer_update, fill_peer_connect, fill_peer_set, fill_policy_test,
+	fill_relay_connect, fill_relay_grant_use, fill_relay_revoke, fill_relay_role,
+	fill_schema_add, fill_seed_set, fill_seed_switch, fill_service_allow, fill_service_emit,
+	fill_service_find, fill_share_final, fill_share_set, fill_sub_add, fill_sub_set,
+	fill_sub_sync, fill_xdp_attach;
 command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
 /* and commands that are more than one call. */
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,

@@ -62,7 +62,7 @@ static const struct {
 	 {"service", "offer", "reservation", "endorse", "schema", "deposits", "pipe", "forward"}},
 	{"People and posts",
 	 {"feed", "post", "dm", "profile", "follow", "circle", "request", "persona", "block",
-	  "group", "replica", "quota", "social"}},
+	  "group", "replica", "quota", "anchor", "social"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay",
 	  "relay", "announce"}},

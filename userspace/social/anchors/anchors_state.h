@@ -29,6 +29,7 @@ struct anchor_entry {
 	struct mesh_request *request; /* a check-in that is out, or NULL */
 	uint64_t due_ns;	      /* the next one */
 	uint64_t pause_ns;	      /* before it, after a failure */
+	bool has_row;		      /* it was disabled once */
 	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The anchors of this node: 'a' and the key -> {0: enabled, 1: added at, in ms}. The last resort has a
- * row only once it was disabled.
+ * The anchors of this node: those that its person's profiles name, and the last resort. One that was
+ * disabled or enabled has a row: 'a' and the key -> {0: enabled, 1: changed at, in ms}.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,11 +16,11 @@
 
 struct row {
 	bool is_enabled;
-	uint64_t added_ms;
+	uint64_t changed_ms;
 };
 static const struct cbor_field row_fields[] = {
 	{0, CBOR_FIELD_BOOL, CBOR_NEEDED, CBOR_AT(struct row, is_enabled)},
-	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct row, added_ms)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct row, changed_ms)},
 };
 static const struct cbor_table row_table = {CBOR_FIELDS(row_fields)};
 
@@ -109,9 +109,9 @@ static void saved(void *arg, int err)
 	free(saving);
 }
 
-/* shown NULL: the row of key goes. */
+/* row NULL: that of the key goes. */
 static int row_save(struct social_anchors *anchors, const struct anchor_change *change,
-		    const struct own_anchor *shown)
+		    const struct row *row)
 {
 	struct store *store = anchors->params.ground->store;
 	struct store_batch *batch = store_batch_new(store);
@@ -121,10 +121,8 @@ static int row_save(struct social_anchors *anchors, const struct anchor_change *
 	int err = saving ? 0 : -ENOMEM;
 
 	memcpy(key + 1, change->key, NODE_KEY_LEN);
-	if (shown) {
-		const struct row row = {shown->is_enabled, shown->added_ms};
-
-		cbor_fields_write(&w, &row_table, &row);
+	if (row) {
+		cbor_fields_write(&w, &row_table, row);
 		store_batch_put(batch, STORE_ROUTES, store_key(key, sizeof(key)), value,
 				writer_len(&w));
 	} else {
@@ -141,6 +139,7 @@ static int row_save(struct social_anchors *anchors, const struct anchor_change *
 	return WEFT_EBUSY;
 }
 
+/* One that no profile names goes when the profiles are known. */
 static void row_take(struct social_anchors *anchors, const uint8_t *key, const struct row *row,
 		     uint64_t now_ns)
 {
@@ -151,7 +150,20 @@ static void row_take(struct social_anchors *anchors, const uint8_t *key, const s
 	if (!entry)
 		return;
 	entry->shown.is_enabled = row->is_enabled;
-	entry->shown.added_ms = row->added_ms;
+	entry->has_row = true;
+}
+
+/* A person that is followed may be an anchor, too, and has a route as such. */
+static void route_note(struct social_anchors *anchors, const uint8_t *key,
+		       const struct peer_places *places, uint64_t now_ns)
+{
+	struct social_routes *routes = anchors->params.routes;
+	struct social_route_hint hint = {.key = key, .tier = SOCIAL_TIER_ANCHOR, .places = places};
+	struct social_route route;
+
+	if (social_route_look(routes, key, &route) && route.tier > hint.tier)
+		hint.tier = route.tier;
+	(void)!social_route_note(routes, &hint, now_ns);
 }
 
 /* The entry that the package set, "KEY@ADDRESS". */
@@ -159,14 +171,12 @@ static void last_resort_take(struct social_anchors *anchors, uint64_t now_ns)
 {
 	const char *text = anchors->params.config.last_resort;
 	struct peer_places places = {.addr_cnt = 1};
-	struct social_route_hint hint = {.tier = SOCIAL_TIER_ANCHOR, .places = &places};
 	uint8_t key[NODE_KEY_LEN];
 
 	if (!*text || social_last_resort_parse(text, key, &places.addrs[0]) < 0)
 		return;
-	hint.key = key;
 	(void)entry_make(anchors, key, true, now_ns);
-	(void)!social_route_note(anchors->params.routes, &hint, now_ns);
+	route_note(anchors, key, &places, now_ns);
 }
 
 int social_own_anchors_load(struct social_anchors *anchors, uint64_t now_ns)
@@ -188,64 +198,67 @@ int social_own_anchors_load(struct social_anchors *anchors, uint64_t now_ns)
 
 /* --- changes --- */
 
-int social_anchor_add(struct social_anchors *anchors, const struct anchor_change *change,
-		      uint64_t now_ns)
+static bool is_named(const uint8_t *key, const uint8_t (*keys)[NODE_KEY_LEN], unsigned cnt)
 {
-	const struct social_ground *ground = anchors->params.ground;
-	struct social_route_hint hint = {
-		.key = change->key, .tier = SOCIAL_TIER_ANCHOR, .places = change->places};
-	struct own_anchor shown = {.is_enabled = true, .added_ms = social_wall_ms(ground)};
-	struct anchor_entry *entry;
-	int err;
-
-	if (memcmp(change->key, node_key_public(ground->key), NODE_KEY_LEN) == 0)
-		return WEFT_EMALFORMED;
-	if (entry_find(anchors, change->key))
-		return WEFT_EEXISTS;
-	if (is_full(anchors))
-		return WEFT_EFULL;
-	if ((err = row_save(anchors, change, &shown)) < 0)
-		return err;
-	entry = entry_make(anchors, change->key, false, now_ns);
-	entry->shown.added_ms = shown.added_ms;
-	(void)!social_route_note(anchors->params.routes, &hint, now_ns);
-	social_anchors_due(anchors, now_ns);
-	return 0;
+	for (unsigned i = 0; i < cnt; i++)
+		if (memcmp(keys[i], key, NODE_KEY_LEN) == 0)
+			return true;
+	return false;
 }
 
-int social_anchor_remove(struct social_anchors *anchors, const struct anchor_change *change,
-			 uint64_t now_ns)
+/* A route that a person followed introduced, or is of one, stays. */
+static void entry_drop(struct social_anchors *anchors, struct anchor_entry *entry, uint64_t now_ns)
 {
-	struct anchor_entry *entry = entry_find(anchors, change->key);
-	int err;
+	struct anchor_change change = {.key = entry->shown.key};
+	struct social_route route;
 
-	if (!entry)
-		return WEFT_EABSENT;
-	if (entry->shown.is_last_resort)
-		return WEFT_EREFUSED;
-	if ((err = row_save(anchors, change, NULL)) < 0)
-		return err;
+	/* A row that stays is dropped when the list is read again. */
+	if (entry->has_row)
+		(void)!row_save(anchors, &change, NULL);
+	if (social_route_look(anchors->params.routes, entry->shown.key, &route) &&
+	    route.tier == SOCIAL_TIER_ANCHOR && !route.is_introduced)
+		social_route_drop(anchors->params.routes, entry->shown.key, now_ns);
 	entry_remove(anchors, entry, now_ns);
-	social_route_drop(anchors->params.routes, change->key, now_ns);
-	return 0;
+}
+
+void social_own_anchors_set(struct social_anchors *anchors, const uint8_t (*keys)[NODE_KEY_LEN],
+			    unsigned cnt, uint64_t now_ns)
+{
+	for (unsigned i = anchors->entry_cnt; i-- > 0;) {
+		struct anchor_entry *entry = &anchors->entries[i];
+
+		entry->shown.is_listed = is_named(entry->shown.key, keys, cnt);
+		if (!entry->shown.is_listed && !entry->shown.is_last_resort)
+			entry_drop(anchors, entry, now_ns);
+	}
+	for (unsigned i = 0; i < cnt; i++) {
+		struct anchor_entry *entry = entry_find(anchors, keys[i]);
+
+		if (!entry && !is_full(anchors)) {
+			entry = entry_make(anchors, keys[i], false, now_ns);
+			entry->shown.is_listed = true;
+		}
+		if (entry)
+			route_note(anchors, keys[i], NULL, now_ns);
+	}
+	social_anchors_due(anchors, now_ns);
 }
 
 int social_anchor_enable(struct social_anchors *anchors, const struct anchor_change *change,
-			 bool is_enabled, uint64_t now_ns)
+			 uint64_t now_ns)
 {
 	struct anchor_entry *entry = entry_find(anchors, change->key);
-	struct own_anchor shown;
+	const struct row row = {change->is_enabled, social_wall_ms(anchors->params.ground)};
 	int err;
 
 	if (!entry)
 		return WEFT_EABSENT;
-	if (entry->shown.is_enabled == is_enabled)
+	if (entry->shown.is_enabled == change->is_enabled)
 		return WEFT_EEXISTS;
-	shown = entry->shown;
-	shown.is_enabled = is_enabled;
-	if ((err = row_save(anchors, change, &shown)) < 0)
+	if ((err = row_save(anchors, change, &row)) < 0)
 		return err;
-	entry->shown.is_enabled = is_enabled;
+	entry->has_row = true;
+	entry->shown.is_enabled = change->is_enabled;
 	entry_quiet(entry);
 	entry->due_ns = now_ns;
 	social_anchors_due(anchors, now_ns);
@@ -257,7 +270,15 @@ const struct own_anchor *social_own_anchor(const struct social_anchors *anchors,
 	return idx < anchors->entry_cnt ? &anchors->entries[idx].shown : NULL;
 }
 
+const struct own_anchor *social_own_anchor_of(const struct social_anchors *anchors,
+					      const uint8_t *key)
+{
+	struct anchor_entry *entry = entry_find((struct social_anchors *)(uintptr_t)anchors, key);
+
+	return entry ? &entry->shown : NULL;
+}
+
 bool social_anchor_is_own(const struct social_anchors *anchors, const uint8_t *key)
 {
-	return entry_find((struct social_anchors *)(uintptr_t)anchors, key) != NULL;
+	return social_own_anchor_of(anchors, key) != NULL;
 }

@@ -15,9 +15,9 @@
  * (docs/wire/social.md).
  *
  *	as an anchor	takes CHECK_IN (625) and answers ANCHOR_QUERY (620): check_ins.c
- *	for its person	has a list of anchors (own_anchors.c), and checks in with each of them: each half
- *			hour, and when its addresses change. One that took none gets one when a session
- *			with it begins.
+ *	for its person	has the anchors that its person's profiles name, and the last resort: own_anchors.c.
+ *			It checks in with each of them each half hour, and when its addresses change.
+ *			One that took none gets one when a session with it begins.
  *
  * A node is an anchor where third nodes wrote to an address of its own (reachability), or where its
  * operator says so. It announces that by MESH_CAP_ANCHOR.
@@ -30,13 +30,13 @@
  *
  *	check-ins	ANCHOR_CHECK_INS_CAP: any peer, one each. Shares by network, address and key. An
  *			honest one that is refused is asked to come back, and is found by its other anchors.
- *	own anchors	SOCIAL_OWN_ANCHORS_MAX: the person at this node
+ *	own anchors	SOCIAL_OWN_ANCHORS_MAX: the person at this node, by profiles
  *
  * Home worker only; nothing blocks.
  */
 struct social_anchors;
 
-#define SOCIAL_OWN_ANCHORS_MAX	 16u
+#define SOCIAL_OWN_ANCHORS_MAX	 128u /* what 16 personas may name, with 8 each */
 #define ANCHOR_CHECK_INS_CAP	 4096u
 #define ANCHOR_CHECK_IN_NS	 1800000000000ull
 #define ANCHOR_QUERIES_PER_MIN	 60u
@@ -89,34 +89,36 @@ bool social_anchors_write_record(struct social_anchors *anchors, struct writer *
 struct own_anchor {
 	uint8_t key[NODE_KEY_LEN];
 	bool is_enabled;
-	bool is_last_resort; /* set by the package: it can be disabled, and not removed */
-	uint64_t added_ms;
+	bool is_listed;		/* a profile of this node names it */
+	bool is_last_resort;	/* set by the package: it can be disabled, and not removed */
 	uint64_t checked_in_ms; /* the last time that it took a check-in; 0: never */
 	int err;		/* of the last check-in */
 };
+/*
+ * social_own_anchors_set: profiles name these cnt keys, and no others. One that is new is enabled, and
+ * is checked in with. cnt: SOCIAL_OWN_ANCHORS_MAX at most.
+ */
+void social_own_anchors_set(struct social_anchors *anchors, const uint8_t (*keys)[NODE_KEY_LEN],
+			    unsigned cnt, uint64_t now_ns);
+/*
+ * social_anchor_enable: one that is not enabled is neither checked in with nor asked; profiles name it
+ * still. 0, WEFT_EABSENT, WEFT_EEXISTS (it is so) or WEFT_EBUSY.
+ */
 struct anchor_change {
 	const uint8_t *key;
-	const struct peer_places *places; /* of add; may be NULL */
+	bool is_enabled;
 	void (*done)(void *arg, int err); /* once, if the call returned 0: it is durable, or not */
 	void *arg;
 };
-/*
- * social_anchor_add: 0, WEFT_EEXISTS, WEFT_EFULL, WEFT_EMALFORMED (this node's own key), WEFT_EBUSY.
- * social_anchor_remove: 0, WEFT_EABSENT, WEFT_EREFUSED (the last resort) or WEFT_EBUSY.
- * social_anchor_enable: 0, WEFT_EABSENT, WEFT_EEXISTS (it is so) or WEFT_EBUSY.
- */
-WEFT_MUST_CHECK
-int social_anchor_add(struct social_anchors *anchors, const struct anchor_change *change,
-		      uint64_t now_ns);
-WEFT_MUST_CHECK
-int social_anchor_remove(struct social_anchors *anchors, const struct anchor_change *change,
-			 uint64_t now_ns);
 WEFT_MUST_CHECK
 int social_anchor_enable(struct social_anchors *anchors, const struct anchor_change *change,
-			 bool is_enabled, uint64_t now_ns);
+			 uint64_t now_ns);
 /* social_own_anchor: the idx-th, the last resort at the end; NULL: there are fewer. Borrowed. */
 const struct own_anchor *social_own_anchor(const struct social_anchors *anchors, unsigned idx);
 bool social_anchor_is_own(const struct social_anchors *anchors, const uint8_t *key);
+/* social_own_anchor_of: that of key, or NULL. Borrowed. */
+const struct own_anchor *social_own_anchor_of(const struct social_anchors *anchors,
+					      const uint8_t *key);
 
 struct social_anchors_stats {
 #define FIGURE FIGURE_FIELD

@@ -55,13 +55,12 @@ struct route *social_route_make(struct social_routes *routes, const struct socia
 
 /*
  * route_rows.c. load reads the rows of nodes that have a tier still: 0 or a code of the store. changed:
- * route goes to the disk with the next batch. gone: its row there does. flush submits both.
+ * route goes to the disk with the next batch. gone: its row there does.
  */
 WEFT_MUST_CHECK
 int social_routes_load(struct social_routes *routes, uint64_t now_ns);
 void social_route_changed(struct social_routes *routes, struct route *route, uint64_t now_ns);
 void social_route_gone(struct social_routes *routes, const struct route *route, uint64_t now_ns);
-void social_routes_flush(struct social_routes *routes);
 void social_routes_expire(struct timer *timer, uint64_t now_ns);
 
 #endif

@@ -125,6 +125,8 @@ int social_route_take_record(struct social_routes *routes, const struct social_r
 			     struct social_address *out_address, uint64_t now_ns);
 /* social_route_drop: the people of this node have nothing to do with key any more. */
 void social_route_drop(struct social_routes *routes, const uint8_t *key, uint64_t now_ns);
+/* social_routes_flush: changes are with the store now, before what is submitted later. */
+void social_routes_flush(struct social_routes *routes);
 
 /*
  * social_ask asks a node as mesh_ops.ask does, and tells its key to no locator. Where ask names no

@@ -143,12 +143,15 @@ static void end(void)
 static void check_in_at(unsigned idx)
 {
 	const struct peer_places where = {.addrs = {lab.nodes[idx].mesh->addr}, .addr_cnt = 1};
+	const struct social_route_hint hint = {
+		.key = key(idx), .tier = SOCIAL_TIER_ANCHOR, .places = &where};
 	struct social_anchors_stats stats;
+	uint8_t named[1][NODE_KEY_LEN];
 
-	CHECK_EQ(social_anchor_add(parties[PERSON].anchors,
-				   &(struct anchor_change){.key = key(idx), .places = &where},
-				   lab.mesh.now_ns),
-		 0);
+	memcpy(named[0], hint.key, NODE_KEY_LEN);
+	CHECK_EQ(social_route_note(parties[PERSON].routes, &hint, lab.mesh.now_ns), 0);
+	social_own_anchors_set(parties[PERSON].anchors, (const uint8_t(*)[NODE_KEY_LEN])named, 1,
+			       lab.mesh.now_ns);
 	social_lab_pass(&lab, NS_PER_S);
 	social_anchors_stats(parties[PERSON].anchors, &stats);
 	CHECK_EQ(stats.checked_in_cnt, 1);
