@@ -84,20 +84,48 @@ void social_ranges_row(const struct post_row *row, uint8_t out[static RANGE_ROW_
 	out[POST_ID_LEN + 1] = (uint8_t)row->number;
 }
 
-/* The number of rows of the walk, at most max, and a hash of them. */
-static uint32_t print_make(struct range_walk walk, uint32_t max, uint8_t *out_print)
-{
-	uint8_t said[RANGE_ROW_LEN];
-	const struct post_row *row;
+/* Rows are hashed many at once: BLAKE3 takes eight leaves side by side. */
+#define PRINT_LEN (8u * BLAKE3_LEAF_LEN)
+struct print {
 	struct blake3 hash;
+	size_t len; /* of bytes */
+	uint8_t bytes[PRINT_LEN + RANGE_ROW_LEN];
+};
+
+static void print_begin(struct print *print)
+{
+	blake3_init(&print->hash);
+	print->len = 0;
+}
+
+static void print_add(struct print *print, const struct post_row *row)
+{
+	social_ranges_row(row, print->bytes + print->len);
+	print->len += RANGE_ROW_LEN;
+	if (print->len < PRINT_LEN)
+		return;
+	blake3_update(&print->hash, print->bytes, PRINT_LEN);
+	print->len -= PRINT_LEN;
+	memcpy(print->bytes, print->bytes + PRINT_LEN, print->len);
+}
+
+static void print_end(struct print *print, uint8_t out[static RANGE_PRINT_LEN])
+{
+	blake3_update(&print->hash, print->bytes, print->len);
+	blake3_final(&print->hash, out, RANGE_PRINT_LEN);
+}
+
+/* The number of rows of the walk, and a hash of them. */
+static uint32_t print_make(struct range_walk walk, uint8_t *out_print)
+{
+	const struct post_row *row;
+	struct print print;
 	uint32_t cnt = 0;
 
-	blake3_init(&hash);
-	for (; cnt < max && (row = walk_next(&walk)); cnt++) {
-		social_ranges_row(row, said);
-		blake3_update(&hash, said, sizeof(said));
-	}
-	blake3_final(&hash, out_print, RANGE_PRINT_LEN);
+	print_begin(&print);
+	for (; (row = walk_next(&walk)); cnt++)
+		print_add(&print, row);
+	print_end(&print, out_print);
 	return cnt;
 }
 
@@ -162,7 +190,7 @@ static void rest_put(struct range_answer *answer)
 	struct range_walk walk = walk_of(answer->posts, &answer->from, &end_of_all);
 	uint8_t print[RANGE_PRINT_LEN];
 
-	(void)print_make(walk, UINT32_MAX, print);
+	(void)print_make(walk, print);
 	range_put(answer, &(struct range){end_of_all, RANGE_PRINT, print, sizeof(print)});
 	answer->is_full = true;
 }
@@ -204,33 +232,38 @@ static void list_put(struct range_answer *answer, const struct range_end *end)
 	range_put(answer, &(struct range){*end, RANGE_LIST, rows[0], cnt * RANGE_ROW_LEN});
 }
 
-/* The end of a part of cnt rows that begins at the walk. */
-static struct range_end part_end(struct range_walk walk, uint32_t cnt)
+/* The first cnt rows of the walk, hashed: where they end, and the walk's own end with the last part. */
+static struct range_end part_make(struct range_walk *walk, uint32_t cnt, uint8_t *out_print)
 {
-	const struct post_row *row = NULL, *next;
-	struct post_row last;
+	const struct post_row *row, *last = NULL;
+	struct range_walk next;
+	struct print print;
 
-	for (; cnt && (row = walk_next(&walk)); cnt--)
-		last = *row;
-	next = row ? walk_next(&walk) : NULL;
-	return next ? end_between(&last, next) : *walk.end;
+	print_begin(&print);
+	for (; cnt && (row = walk_next(walk)); cnt--) {
+		print_add(&print, row);
+		last = row;
+	}
+	print_end(&print, out_print);
+	next = *walk;
+	row = walk_next(&next);
+	return last && row ? end_between(last, row) : *walk->end;
 }
 
 static void parts_put(struct range_answer *answer, const struct range_end *end, uint32_t cnt)
 {
+	struct range_walk walk = walk_of(answer->posts, &answer->from, end);
 	uint8_t print[RANGE_PRINT_LEN];
 
 	for (unsigned part = RANGE_PARTS; part; part--) {
 		uint32_t part_cnt = cnt / part;
-		struct range_walk walk = walk_of(answer->posts, &answer->from, end);
-		struct range_end to = part == 1 ? *end : part_end(walk, part_cnt);
+		struct range_end to;
 
 		if (!has_room(answer, sizeof(print))) {
 			rest_put(answer);
 			return;
 		}
-		walk.end = &to;
-		(void)print_make(walk, UINT32_MAX, print);
+		to = part_make(&walk, part_cnt, print);
 		range_put(answer, &(struct range){to, RANGE_PRINT, print, sizeof(print)});
 		cnt -= part_cnt;
 	}
@@ -239,8 +272,7 @@ static void parts_put(struct range_answer *answer, const struct range_end *end, 
 static void print_answer(struct range_answer *answer, const struct range *range)
 {
 	uint8_t print[RANGE_PRINT_LEN];
-	uint32_t cnt =
-		print_make(walk_of(answer->posts, &answer->from, &range->end), UINT32_MAX, print);
+	uint32_t cnt = print_make(walk_of(answer->posts, &answer->from, &range->end), print);
 
 	if (memcmp(print, range->bytes, sizeof(print)) == 0)
 		range_put(answer, &(struct range){.end = range->end});
@@ -307,6 +339,8 @@ static uint32_t heard_walk(struct range_answer *answer, struct range_heard *hear
 			return cnt;
 		}
 		social_ranges_row(row, rows + cnt++ * RANGE_ROW_LEN);
+		if (answer->posts->said)
+			answer->posts->said(answer->posts->ctx, row);
 	}
 	return cnt;
 }

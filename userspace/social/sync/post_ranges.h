@@ -34,8 +34,8 @@
  * zeros behind it. What lies behind the last end is skipped. The end with the time
  * RANGE_TIME_MAX is behind all posts. Rows ascend.
  *
- * Both sides count only posts that the other may have. So nothing is learnt of further ones, not
- * even that they are there. Pure, and without memory between messages.
+ * Each side says which of its posts count, and those are such that the other may know of. So nothing is
+ * learnt of further ones, not even that they are there. Pure, and without memory between messages.
  */
 #define RANGE_PARTS	  16u
 #define RANGE_LIST_MAX	  32u /* rows that are listed and not cut */
@@ -50,6 +50,8 @@ struct range_posts {
 	bool (*may_have)(void *ctx, const struct post_row *row);
 	/* the peer has a row that may_have does not give of the own ones, of a list or answer */
 	void (*lacking)(void *ctx, const uint8_t row[static RANGE_ROW_LEN]);
+	/* a list of the peer has no such row, and the answer says it; may be NULL */
+	void (*said)(void *ctx, const struct post_row *row);
 	void *ctx;
 };
 
