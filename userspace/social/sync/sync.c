@@ -60,6 +60,10 @@ static int lay_out(struct sync *sync)
 	if (err < 0)
 		return err;
 	random_fill(sync->params.ground->random, secret, sizeof(secret));
+	random_fill(sync->params.ground->random, sync->holding.secret, sizeof(secret));
+	sync->holding.notes = arena_alloc(&sync->arena, 2 * sizeof(*sync->holding.notes));
+	if (!sync->holding.notes)
+		return WEFT_EFULL;
 	if ((err = social_sync_peers_init(sync, secret)) < 0 ||
 	    (err = social_sync_pull_init(sync, secret)) < 0 ||
 	    (err = social_sync_answer_init(sync, secret)) < 0 ||

@@ -21,14 +21,14 @@ struct node_key;
  * begins, and each few minutes after that:
  *
  *	HELLO greet	the own follows, to a peer that this node chose	-> its follows, its profiles
- *	HELLO ranges	what I hold of what that peer may have, as hashes	-> the next hashes, or ids
+ *	HELLO ranges	what I hold of what both may have, as hashes		-> the next hashes, or ids
  *	POST_GET	those that I lack					-> posts, to intake/
  *
  *	sync_answer.c	the answerer's side of 600 and 602
  *	sync_pull.c	the asker's side; sync_start.c begins it, sync_wanted.c has what is to be fetched
  *	sync_news.c	what is new goes to sessions at once: 601 as a request, 604 to 606
  *	sync_peers.c	what peers say of themselves, for their session alone: follows, proofs
- *	sync_audience.c	which posts a peer may have (post_filter.h)
+ *	sync_audience.c	which posts a peer may have (post_filter.h), and which count in a comparison
  *	sync_literal.c	the literal interface, distsoc/sync/4; sync_json.c its messages
  *
  * A post that a peer may not have is for it as if it were not there. No answer differs by it, in its
@@ -46,6 +46,7 @@ struct node_key;
  *	work	requests of a key and of its network in a minute (base/fair/request_quota.h)
  *	pulls	SYNC_PULLS_MAX under way; half of them are for chosen peers and for orders of the owner
  *		alone. A pull asks nothing more after SYNC_PULL_NS.
+ *	notes	of posts that peers have or lack, half for chosen ones: 2 MiB, touched as used
  *	refused	SYNC_REFUSED_MAX posts that are not asked for again for a while; the oldest is forgotten
  *
  * Home worker only; nothing blocks. A peer without a session is never asked, so no key is looked for.

@@ -524,6 +524,7 @@ static void on_get(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		sync->page.has_rest =
 			!page_add_all(draft, get.posts, get.posts_len, true) ||
 			!page_add_all(draft, get.visibilities, get.visibilities_len, false);
+	social_sync_holding_given(sync, asker.peer, &sync->page);
 	page_send(draft, call, now_ns);
 	for (unsigned i = 0; i < sync->page.post_cnt; i++)
 		parts->release(parts->ctx, &draft->copies[i]);

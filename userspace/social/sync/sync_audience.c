@@ -7,29 +7,44 @@
 #include <stdlib.h>
 
 #include "base/container_of.h"
+#include "base/siphash_bytes.h"
+#include "crypto/node_key.h"
 #include "social/sync/sync_state.h"
 
-/* Verdicts: 0 in a memo is none of this question. */
+/* Verdicts: 0 in a memo is none of this question. One of a peer, and one of this node behind it. */
 enum { MEMO_NO = 1, MEMO_FOLLOWED = 2, MEMO_YES = 3, MEMO_BITS = 2 };
+#define MEMO_SIDES 2u
 
 /* --- notes of a question --- */
 
 void social_sync_question(struct sync *sync)
 {
-	if (++sync->memo.number < UINT32_MAX >> MEMO_BITS)
+	if (++sync->memo.number < UINT32_MAX >> MEMO_BITS * MEMO_SIDES)
 		return;
 	memset(&sync->memo, 0, sizeof(sync->memo));
 	sync->memo.number = 1;
 }
 
-static uint32_t memo_read(const struct sync *sync, const uint32_t *memo)
+/* Where the verdict on asker is in a memo. */
+static unsigned memo_shift(const struct sync *sync, const struct sync_asker *asker)
 {
-	return *memo >> MEMO_BITS == sync->memo.number ? *memo & ((1u << MEMO_BITS) - 1) : 0;
+	return asker->peer == &sync->self ? MEMO_BITS : 0;
 }
 
-static uint32_t memo_write(struct sync *sync, uint32_t *memo, uint32_t verdict)
+static uint32_t memo_read(const struct sync *sync, uint32_t memo, unsigned shift)
 {
-	*memo = sync->memo.number << MEMO_BITS | verdict;
+	return memo >> MEMO_BITS * MEMO_SIDES == sync->memo.number
+		       ? memo >> shift & ((1u << MEMO_BITS) - 1)
+		       : 0;
+}
+
+/* The other side's verdict stays. */
+static uint32_t memo_write(const struct sync *sync, uint32_t *memo, unsigned shift,
+			   uint32_t verdict)
+{
+	if (*memo >> MEMO_BITS * MEMO_SIDES != sync->memo.number)
+		*memo = sync->memo.number << MEMO_BITS * MEMO_SIDES;
+	*memo |= verdict << shift;
 	return verdict;
 }
 
@@ -147,7 +162,8 @@ static uint32_t author_verdict(struct sync *sync, const struct sync_asker *asker
 {
 	const struct sync_parts *parts = &sync->params.parts;
 	uint32_t *memo = row->author <= UINT16_MAX ? &sync->memo.authors[row->author] : NULL;
-	uint32_t verdict = memo ? memo_read(sync, memo) : 0;
+	unsigned shift = memo_shift(sync, asker);
+	uint32_t verdict = memo ? memo_read(sync, *memo, shift) : 0;
 	const uint8_t *author;
 
 	if (verdict)
@@ -158,7 +174,7 @@ static uint32_t author_verdict(struct sync *sync, const struct sync_asker *asker
 		verdict = MEMO_YES;
 	else if (asker_follows((void *)(uintptr_t)asker, author))
 		verdict = MEMO_FOLLOWED;
-	return memo ? memo_write(sync, memo, verdict) : verdict;
+	return memo ? memo_write(sync, memo, shift, verdict) : verdict;
 }
 
 bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
@@ -175,11 +191,132 @@ bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
 	if (row->audience == SYNC_AUDIENCE_OTHER)
 		return signed_verdict(sync, asker, row);
 	memo = &sync->memo.audiences[row->audience];
-	verdict = memo_read(sync, memo);
+	verdict = memo_read(sync, *memo, memo_shift(sync, asker));
 	if (!verdict)
-		verdict =
-			memo_write(sync, memo, audience_has(sync, asker, row) ? MEMO_YES : MEMO_NO);
+		verdict = memo_write(sync, memo, memo_shift(sync, asker),
+				     audience_has(sync, asker, row) ? MEMO_YES : MEMO_NO);
 	return verdict == MEMO_YES;
+}
+
+/* --- what this node and a peer compare --- */
+
+/* Its follows, personas and groups are said to a peer that it chose, and to no other. */
+static void self_read(struct sync *sync, const struct sync_peer *peer)
+{
+	const struct sync_parts *parts = &sync->params.parts;
+	struct sync_peer *self = &sync->self;
+	struct sync_group_key keys[SYNC_PROOFS_MAX];
+	const struct node_key *persona;
+	unsigned cnt;
+
+	self->sync = sync;
+	self->key_cnt = 1;
+	self->follow_cnt = self->proof_cnt = 0;
+	memcpy(self->keys[0], node_key_public(sync->params.ground->key), NODE_KEY_LEN);
+	if (!parts->is_chosen(parts->ctx, peer->keys[0]))
+		return;
+	self->follows = sync->own_follows;
+	self->follow_cnt = parts->follows(parts->ctx, sync->own_follows, SYNC_FOLLOWS_MAX);
+	while (self->key_cnt < SYNC_PEER_KEYS_MAX &&
+	       (persona = parts->persona(parts->ctx, self->key_cnt)))
+		memcpy(self->keys[self->key_cnt++], node_key_public(persona), NODE_KEY_LEN);
+	cnt = parts->group_keys(parts->ctx, keys);
+	for (unsigned i = 0; i < cnt; i++) {
+		struct sync_group_proof *proof = &self->proofs[self->proof_cnt++];
+
+		memcpy(proof->group, keys[i].group, sizeof(proof->group));
+		memcpy(proof->key, node_key_public(keys[i].key), sizeof(proof->key));
+		proof->epoch = keys[i].epoch;
+	}
+}
+
+static void holding_begin(struct sync *sync, const struct sync_peer *peer)
+{
+	struct sync_holding *holding = &sync->holding;
+
+	holding->is_chosen = sync->params.parts.is_chosen(sync->params.parts.ctx, peer->keys[0]);
+	holding->has = siphash(holding->secret, peer->keys[0], NODE_KEY_LEN) | 1;
+	holding->lacks = siphash(holding->secret, peer->session, SYNC_SESSION_LEN) & ~1ull;
+}
+
+void social_sync_compare(struct sync *sync, const struct sync_peer *peer)
+{
+	social_sync_question(sync);
+	self_read(sync, peer);
+	holding_begin(sync, peer);
+}
+
+/* The line of a post, and its word in notes. Each class of peers has lines of its own. */
+static uint64_t *holding_line(struct sync *sync, const uint8_t *id, uint64_t *out_word)
+{
+	struct sync_holding *holding = &sync->holding;
+	uint64_t place;
+
+	memcpy(out_word, id, sizeof(*out_word));
+	*out_word &= ~1ull;
+	place = (*out_word ^ holding->has) * 0x9e3779b97f4a7c15ull >> 32;
+	return holding->notes[holding->is_chosen][place % SYNC_NOTE_LINES];
+}
+
+/* The note of a post, or NULL. */
+static uint64_t *holding_find(struct sync *sync, uint64_t *line, uint64_t word)
+{
+	const struct sync_holding *holding = &sync->holding;
+
+	for (unsigned i = 0; i < SYNC_LINE_NOTES; i++)
+		if (line[i] == (word ^ holding->has) || line[i] == (word ^ holding->lacks))
+			return &line[i];
+	return NULL;
+}
+
+void social_sync_holding_note(struct sync *sync, const uint8_t id[static POST_ID_LEN], bool has)
+{
+	struct sync_holding *holding = &sync->holding;
+	uint64_t word, *line = holding_line(sync, id, &word), *at = holding_find(sync, line, word);
+
+	for (unsigned i = 0; i < SYNC_LINE_NOTES && !at; i++)
+		if (!line[i])
+			at = &line[i];
+	if (!at)
+		at = &line[word >> 60 & (SYNC_LINE_NOTES - 1)];
+	*at = word ^ (has ? holding->has : holding->lacks);
+	holding->is_used[holding->is_chosen] = true;
+}
+
+/* A post that the peer lacked and was given is not lacked any more. */
+void social_sync_holding_given(struct sync *sync, const struct sync_peer *peer,
+			       const struct sync_page *page)
+{
+	struct sync_holding *holding = &sync->holding;
+
+	holding_begin(sync, peer);
+	if (!holding->is_used[holding->is_chosen])
+		return;
+	for (unsigned i = 0; i < page->post_cnt; i++) {
+		uint64_t word, *line = holding_line(sync, page->posts[i].id, &word);
+		uint64_t *at = holding_find(sync, line, word);
+
+		if (at)
+			*at = word ^ holding->has;
+	}
+}
+
+bool social_sync_compares(struct sync *sync, const struct sync_peer *peer,
+			  const struct post_row *row)
+{
+	const struct sync_holding *holding = &sync->holding;
+	const struct sync_asker self = {.peer = &sync->self}, other = {.peer = peer};
+	uint64_t word, *line, *at;
+
+	if (!social_sync_may_have(sync, &self, row))
+		return false;
+	if (holding->is_used[holding->is_chosen]) {
+		line = holding_line(sync, row->id, &word);
+		at = holding_find(sync, line, word);
+		if (at)
+			return *at == (word ^ holding->has);
+	}
+	return social_sync_may_have(sync, &other, row);
 }
 
 /* --- what waits for its marks --- */

@@ -211,14 +211,25 @@ static bool has_more_follows(const struct sync_pull *pull)
 static bool pull_may_have(void *ctx, const struct post_row *row)
 {
 	struct sync_pull *pull = ctx;
-	const struct sync_asker asker = {.peer = pull->peer};
 
-	return social_sync_may_have(pull->sync, &asker, row);
+	return social_sync_compares(pull->sync, pull->peer, row);
 }
 
+/* The peer has it. Here as well: it counts from now on. */
 static void pull_lacking(void *ctx, const uint8_t row[static RANGE_ROW_LEN])
 {
-	social_sync_pull_want(ctx, row);
+	struct sync_pull *pull = ctx;
+	const struct sync_parts *parts = &pull->sync->params.parts;
+	struct post_row held;
+
+	if (parts->row(parts->ctx, row, &held))
+		social_sync_holding_note(pull->sync, row, true);
+	social_sync_pull_want(pull, row);
+}
+
+static void pull_said(void *ctx, const struct post_row *row)
+{
+	social_sync_holding_note(((struct sync_pull *)ctx)->sync, row->id, false);
 }
 
 static struct range_posts pull_posts(struct sync_pull *pull)
@@ -226,6 +237,7 @@ static struct range_posts pull_posts(struct sync_pull *pull)
 	return (struct range_posts){.index = pull->sync->params.parts.index,
 				    .may_have = pull_may_have,
 				    .lacking = pull_lacking,
+				    .said = pull_said,
 				    .ctx = pull};
 }
 
@@ -246,7 +258,7 @@ static int look_send(struct sync_pull *pull, uint64_t now_ns)
 		hello->ranges = pull->next;
 		hello->ranges_len = pull->next_len;
 	} else {
-		social_sync_question(sync);
+		social_sync_compare(sync, pull->peer);
 		social_ranges_open(&posts, &ranges);
 		hello->ranges = sync->ranges;
 		hello->ranges_len = writer_len(&ranges);
@@ -324,7 +336,7 @@ static int on_ranges(struct sync_pull *pull, const struct sync_answer *answer)
 	struct writer w = writer_of(pull->next, RANGE_MESSAGE_MAX);
 	int more = 0;
 
-	social_sync_question(pull->sync);
+	social_sync_compare(pull->sync, pull->peer);
 	if (answer->ranges)
 		more = social_ranges_answer(&posts, answer->ranges, answer->ranges_len, &w);
 	pull->has_looked = more <= 0;

@@ -107,6 +107,22 @@ struct sync_giving {
 	size_t len;
 };
 
+/*
+ * What a peer was seen to have, or to lack, where that is not what it may have. A note is 64 bits of the
+ * post's id under a secret of the peer; one that it lacks is noted for its session. A full line loses a
+ * note, which is made again: it costs the bytes of a range.
+ */
+#define SYNC_LINE_NOTES 8u /* of 64 bytes, those of a cache */
+#define SYNC_NOTE_LINES (16u << 10)
+struct sync_holding {
+	uint64_t secret[2];
+	uint64_t has, lacks; /* of the peer at hand; the lowest bit says which */
+	bool is_chosen;	     /* it */
+	bool is_used[2];
+	/* of peers that are not chosen, and of those that are */
+	uint64_t (*notes)[SYNC_NOTE_LINES][SYNC_LINE_NOTES];
+};
+
 /* --- pulls --- */
 
 struct sync_wanted {
@@ -189,6 +205,8 @@ struct sync {
 	struct sync_news_row news[SYNC_NEWS_MAX];
 	unsigned news_cnt;
 	struct sync_memo memo;
+	struct sync_peer self; /* this node, as the peer at hand knows it */
+	struct sync_holding holding;
 	struct visibility visibility;	   /* the one at hand */
 	uint8_t message[MESH_ASK_LEN_MAX]; /* what is said */
 	uint8_t ranges[RANGE_MESSAGE_MAX];
@@ -213,6 +231,17 @@ static inline struct mesh *sync_mesh(const struct sync *sync)
 void social_sync_question(struct sync *sync);
 bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
 			  const struct post_row *row);
+/*
+ * social_sync_compare: a question, of what this node and peer compare. social_sync_compares: row counts.
+ * What the peer gives this node counts, if the peer may have it too or has named it. social_sync_holding_note:
+ * the peer at hand has, or lacks, a post that is here.
+ */
+void social_sync_compare(struct sync *sync, const struct sync_peer *peer);
+bool social_sync_compares(struct sync *sync, const struct sync_peer *peer,
+			  const struct post_row *row);
+void social_sync_holding_note(struct sync *sync, const uint8_t id[static POST_ID_LEN], bool has);
+void social_sync_holding_given(struct sync *sync, const struct sync_peer *peer,
+			       const struct sync_page *page);
 /*
  * social_sync_giving_add: row, which peer may have, waits with the others in *giving. The first one makes
  * it, if marks are kept here. false: there is no room.

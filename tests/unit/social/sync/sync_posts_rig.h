@@ -24,7 +24,7 @@
  * Nodes that exchange posts, on the network of support/mesh_lab.h, with their posts in memory. Person n
  * has node n, and further persons have none. Posts are as on the wire but for claims, which sync/ does not look at.
  */
-#define RIG_NODES  6u
+#define RIG_NODES  12u
 #define RIG_PEOPLE 12u
 #define RIG_POSTS  120000u
 #define RIG_LOG	   256u

@@ -212,6 +212,27 @@ static void test_what_the_peer_may_not_have_is_not_counted(void)
 	sides_down();
 }
 
+static void test_100000_posts_take_50_kb_where_each_side_has_20000_for_itself(void)
+{
+	sides_up();
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct post_row row = row_of_time(1800000000000 + i * 60000ull);
+
+		row.flags = i % 10 < 2 ? SECRET : 0;
+		if (row.flags == SECRET)
+			put(&sides[i % 10], &row);
+		else if (i % 10000 != 777)
+			put(&sides[0], &row);
+		if (row.flags != SECRET)
+			put(&sides[1], &row);
+	}
+	CHECK_EQ(sync_sides(), 0);
+	CHECK_EQ(fetch(0), 10);
+	CHECK_EQ(sides[1].lacking_cnt, 0);
+	CHECK(bytes_sent <= 50000);
+	sides_down();
+}
+
 /* One of 100,000 has other readers on one side: both sides name it, and no other. */
 static void test_another_edition_of_a_visibility_differs(void)
 {
@@ -272,6 +293,7 @@ int main(void)
 	RUN(test_an_empty_side_learns_of_10000_posts);
 	RUN(test_100000_posts_of_which_10_differ_take_50_kb);
 	RUN(test_what_the_peer_may_not_have_is_not_counted);
+	RUN(test_100000_posts_take_50_kb_where_each_side_has_20000_for_itself);
 	RUN(test_another_edition_of_a_visibility_differs);
 	RUN(test_no_part_of_a_message_is_one_and_no_changed_one_harms);
 	return check_done();
