@@ -152,6 +152,15 @@ def make(seed, text, readers=None, time_ms=1800000000000, logical=bytes(16), sec
     return post, sign(seed, "post", {0: b3(post), 1: logical}), sign(seed, "vis", vis)
 
 
+def units_of(key, number, head, data):
+    """The sealed units of an attachment of a private post."""
+    text = len(head).to_bytes(2, "big") + head + data
+    cuts = [text[at:at + UNIT_TEXT_LEN] for at in range(0, len(text), UNIT_TEXT_LEN)]
+    return [sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
+        cut, None, bytes(12), b3(key + number.to_bytes(4, "big") + unit.to_bytes(4, "big"), UNIT))
+        for unit, cut in enumerate(cuts)]
+
+
 def verify_deletion(data, author, post_id):
     fields = verify(data, "delete", author)
     need(fields[0] == post_id and isinstance(fields[1], int), "of another post")

@@ -101,6 +101,27 @@ def test_posts_of_a_daemon_are_what_the_page_says(lab):
     check_eq(typed["text"], social.RECEIPT + "d", "as typed")
 
 
+def test_attachments_are_sealed_unit_by_unit_and_public_ones_named_by_their_hash(lab):
+    node = lab.daemon("a").start()
+    reader = oracle.z32(social.public_of(KEY1))
+    data = [bytes(at * 7 + at // 251 & 255 for at in range(length)) for length in (0, 5000, 262104, 600001)]
+    paths = [lab.dir / f"boat{number}.png" for number in range(len(data))]
+    for path, bytes_ in zip(paths, data):
+        path.write_bytes(bytes_)
+    names = [str(path) for path in paths]
+    public = exported(node, write(node, "look", attachments=names)["post_id"])
+    check_eq(public.attachments, [[social.b3(bytes_), f'image/png; name="{path.name}"', len(bytes_)]
+                                  for path, bytes_ in zip(paths, data)], "public ones")
+    sealed = exported(node, write(node, "look", to="people", people=[reader], attachments=names)["post_id"])
+    key = sealed.key_for(KEY1)
+    for number, (path, bytes_) in enumerate(zip(paths, data)):
+        head = social.canonical({0: "image/png", 1: len(bytes_), 2: path.name})
+        units = social.units_of(key, number, head, bytes_)
+        check(max(map(len, units)) <= 256 << 10, "256 KiB with the tag")
+        check_eq(sealed.attachments[number], [b"".join(map(social.b3, units)), "", 0], path.name)
+        check_eq(len(units), 1 + (len(head) + 2 + len(bytes_) - 1) // social.UNIT_TEXT_LEN, "no unit is empty")
+
+
 def test_editions_replies_and_deletions_are_signed(lab):
     node = lab.daemon("a").start()
     own = social.public_of(seed_of(node))

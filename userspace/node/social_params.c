@@ -59,6 +59,16 @@ static int attachments_keep(struct node *node)
 	return blobs_add_holder(node_content(node), &holder);
 }
 
+static int on_hold(void *ctx)
+{
+	return blobs_holder_begin(node_content(ctx));
+}
+
+static void on_release(void *ctx)
+{
+	blobs_holder_end(node_content(ctx));
+}
+
 /* Programs that are no node speak to the first worker. */
 static int literal_open(struct node *node)
 {
@@ -135,7 +145,10 @@ int node_open_social(struct node *node, char *what)
 				.happened = on_happened,
 				.ctx = node,
 			},
-		.ways = {.places = on_places, .lan = on_lan},
+		.ways = {.places = on_places,
+			 .lan = on_lan,
+			 .attachments = {.hold = on_hold, .release = on_release, .ctx = node}},
+		.jobs = node->home->jobs,
 		.slots = {.is_light = node->config->mesh.is_light,
 			  .session_cap = node->config->mesh.session_cap},
 		.now_ns = node->home->now_ns,

@@ -252,6 +252,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	social->config = params->config;
 	social->ground = params->ground;
 	social->ways = params->ways;
+	social->jobs = params->jobs;
 	if ((err = people_open(social, params->now_ns)) < 0 ||
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
@@ -260,6 +261,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = social_sync_ways_open(social, params->now_ns)) < 0 ||
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
 	    (err = social_writing_open(social, params->now_ns)) < 0 ||
+	    (err = social_files_open(social, params->now_ns)) < 0 ||
 	    (err = social_slot_links_open(social, &params->slots, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
@@ -274,6 +276,7 @@ void social_stop(struct social *social)
 		return;
 	social->is_stopped = true;
 	social_slots_stop(social->slots);
+	social_attachments_stop(social->attachments);
 	social_write_stop(social->write);
 	social_copies_stop(social);
 	social_sync_ways_stop(social);
@@ -291,6 +294,7 @@ void social_close(struct social *social)
 		return;
 	social_stop(social);
 	social_slot_links_close(social);
+	social_attachments_close(social->attachments);
 	social_write_free(social->write);
 	social_read_free(social->read);
 	social_copies_close(social);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "social/anchors/social_anchors.h"
+#include "social/attachments/attachments.h"
 #include "social/ground/social_ground.h"
 #include "social/slots/social_slots.h"
 #include "social/intake/post_intake.h"
@@ -27,6 +28,7 @@
  *	anchors/  nodes that are always there			slots/	 neighbours of the layer
  *	replicas/ copies, quota					revoke/	 readers are taken off
  *	object/	  signed objects				seal/	 what readers alone open
+ *	attachments/ files that go with posts
  *
  * Home worker only; nothing blocks.
  */
@@ -37,6 +39,8 @@ struct social_routes;
 struct post_holders;
 struct revocations;
 struct social_searches;
+struct attachments;
+struct jobs;
 
 struct social_config {
 	bool is_on;
@@ -57,6 +61,7 @@ struct social_ways {
 	void (*places)(void *ctx, bool shows_direct, struct peer_places *out_places);
 	/* Where a LAN announces key; how many of MESH_PEER_ADDRS_MAX. */
 	unsigned (*lan)(void *ctx, const uint8_t *key, struct addr *out_addrs);
+	struct attachment_ways attachments;
 };
 
 /* ground is copied; what it points to is borrowed until social_close. */
@@ -65,6 +70,7 @@ struct social_params {
 	struct social_ground ground;
 	struct social_ways ways;
 	struct slots_config slots;
+	struct jobs *jobs;
 	uint64_t now_ns;
 };
 /*
@@ -95,6 +101,7 @@ struct social_read;
 struct social_write;
 struct social_read *social_read_of(const struct social *social);
 struct social_write *social_write_of(const struct social *social);
+struct attachments *social_attachments_of(const struct social *social);
 struct social_anchors *social_anchors_of(const struct social *social);
 struct social_searches *social_searches_of(const struct social *social);
 /*

@@ -32,6 +32,8 @@ struct social {
 	struct revocations *revocations;
 	struct social_read *read;
 	struct social_write *write;
+	struct attachments *attachments;
+	struct jobs *jobs;
 	bool is_stopped;
 	struct slots *slots;
 	struct sync *sync;
@@ -48,6 +50,9 @@ void social_copies_close(struct social *social);
 /* social_writing.c: read/ and write/, behind all that they borrow. */
 WEFT_MUST_CHECK
 int social_writing_open(struct social *social, uint64_t now_ns);
+/* social_files.c: attachments, behind the posts and their sync. */
+WEFT_MUST_CHECK
+int social_files_open(struct social *social, uint64_t now_ns);
 /* Where what came of key comes from; addr is for the answer to point to. */
 struct people_source social_source_of(const struct social *social, const uint8_t *key,
 				      struct addr *addr);

@@ -166,7 +166,7 @@ struct option_word {
 	const char *value; /* NULL: none so far */
 	bool is_global;	   /* it stands before the command, or is a letter */
 };
-#define OPTION_WORD_MAX 32
+#define OPTION_WORD_MAX 40
 /* Values of one option that is given several times. */
 #define OPTION_LIST_CAP 8192
 #define TIMEOUT_MAX_S	86400

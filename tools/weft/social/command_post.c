@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/command_path.h"
 #include "command/daemon_client.h"
 #include "print/output_table.h"
 #include "print/text.h"
@@ -53,6 +54,20 @@ static int audience_judge(const struct audience_words *words)
 				"give one of --public, --circle, --group and --to");
 }
 
+/* Of files, by their full paths: the daemon is in another folder. */
+static int files_find(const struct invocation *inv, struct api_string_list *files)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < files->cnt; i++) {
+		if (!path_existing(files->rows[i], path))
+			return client_say_error(STATUS_USAGE, files->rows[i], path,
+						"give files that are there");
+		files->rows[i] = varlink_text(inv->blocks, path);
+	}
+	return STATUS_OK;
+}
+
 int fill_post_write(const struct invocation *inv, void *parameters)
 {
 	struct api_write_post_in *in = parameters;
@@ -65,12 +80,19 @@ int fill_post_write(const struct invocation *inv, void *parameters)
 		 : words.group	    ? API_WRITE_POST_IN_TO_GROUP
 		 : words.person_cnt ? API_WRITE_POST_IN_TO_PEOPLE
 				    : API_WRITE_POST_IN_TO_FRIENDS;
+	if (status == STATUS_OK)
+		status = files_find(inv, &in->attachments);
 	return status == STATUS_OK ? text_read(inv, 0, &in->text) : status;
 }
 
 int fill_post_edit(const struct invocation *inv, void *parameters)
 {
-	return text_read(inv, 1, &((struct api_edit_post_in *)parameters)->text);
+	struct api_edit_post_in *in = parameters;
+	int status = files_find(inv, &in->attachments);
+
+	if (invocation_option(inv, "no-attachments"))
+		in->has_attachments = true;
+	return status == STATUS_OK ? text_read(inv, 1, &in->text) : status;
 }
 
 int fill_post_draft(const struct invocation *inv, void *parameters)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WritePost, EditPost, DeletePost, ShowPost, ShowThread, ExportPost, LinkPost, MarkPosts. */
+/* WritePost, EditPost, DeletePost, ShowThread, ExportPost, LinkPost, MarkPosts. */
 #include "api/social/method_post.h"
 
 #include <errno.h>
@@ -10,6 +10,23 @@
 #include "codec/text/hex.h"
 #include "codec/text/zbase32.h"
 #include "social/social.h"
+
+/* --- failures --- */
+
+void api_post_open_fail(struct control_call *call, int err, const char *name)
+{
+	static const struct control_failure_row rows[] = {
+		{WEFT_EABSENT, "this node has no such post",
+		 "weft social sync NODE asks a node for what is new"},
+		{WEFT_EREFUSED, "it is for other people: no key of this node opens it", NULL},
+		{WEFT_EBUSY, "its readers are changing", "try again in a moment"},
+		{WEFT_EDAMAGED, "its author sealed it wrongly, so it does not open", NULL},
+		{WEFT_EMALFORMED, "its author sealed it wrongly, so it does not open", NULL},
+		{0, NULL, "weft store check says whether the store is sound"},
+	};
+
+	control_fail_of(call, err, name, rows);
+}
 
 /* --- writing --- */
 
@@ -51,10 +68,9 @@ static enum post_intent intent_of(enum api_write_post_in_to to)
 	}
 }
 
-void api_write_post(struct api *api, struct control_call *call, const struct api_write_post_in *in,
-		    uint64_t now_ns)
+static void post_give(struct api *api, struct control_call *call,
+		      const struct api_write_post_in *in, const struct made_attachments *made)
 {
-	struct social_write *write = api_writer(api, call);
 	const struct post_words words = {
 		.text = in->text,
 		.people = (const char *const *)in->people.rows,
@@ -68,19 +84,51 @@ void api_write_post(struct api *api, struct control_call *call, const struct api
 		.reply_to = in->reply_to,
 		.token = in->token,
 	};
+	struct social_write *write = social_write_of(api->social);
 	struct post_writing *writing;
 	struct write_draft draft;
 	int err;
 
-	if (!write || !api_post_draft_fill(api, call, &words, &draft) ||
+	if (!api_post_draft_fill(api, call, &words, &draft) ||
 	    !(writing = api_post_writing_new(api, call, "post", write_reply)))
 		return;
 	draft.done = api_post_written;
 	draft.arg = writing;
-	if ((err = social_write_post(write, &draft, now_ns)) < 0) {
+	draft.attachments = made->rows;
+	draft.attachment_cnt = made->cnt;
+	draft.content_key = made->content_key;
+	if ((err = social_write_post(write, &draft, api->home->now_ns)) < 0) {
 		api_post_writing_cancel(writing);
 		api_post_fail(call, err, "post");
 	}
+}
+
+static void write_attached(struct post_attaching *attaching, const void *in,
+			   const struct made_attachments *made)
+{
+	post_give(attaching->api, attaching->call, in, made);
+}
+
+void api_write_post(struct api *api, struct control_call *call, const struct api_write_post_in *in,
+		    uint64_t now_ns)
+{
+	static const struct made_attachments none = {.cnt = 0};
+	const struct post_attaching attaching = {
+		.api = api,
+		.call = call,
+		.type = &api_write_post_in_type,
+		.in = in,
+		.give = write_attached,
+	};
+
+	(void)now_ns;
+	if (!api_writer(api, call))
+		return;
+	if (in->has_attachments && in->attachments.cnt)
+		api_post_attach(&attaching, &in->attachments,
+				in->to == API_WRITE_POST_IN_TO_PUBLIC);
+	else
+		post_give(api, call, in, &none);
 }
 
 static void edit_reply(struct post_writing *writing, const uint8_t *id)
@@ -94,10 +142,9 @@ static void edit_reply(struct post_writing *writing, const uint8_t *id)
 	social_opened_free(opened);
 }
 
-void api_edit_post(struct api *api, struct control_call *call, const struct api_edit_post_in *in,
-		   uint64_t now_ns)
+static void edit_give(struct api *api, struct control_call *call, const struct api_edit_post_in *in,
+		      const struct made_attachments *made)
 {
-	struct social_write *write = api_writer(api, call);
 	const struct post_words words = {
 		.text = in->text,
 		.mentions = (const char *const *)in->mentions.rows,
@@ -109,7 +156,7 @@ void api_edit_post(struct api *api, struct control_call *call, const struct api_
 	struct write_edit edit;
 	int err;
 
-	if (!write || !api_post_id_read(api, call, in->post, id) ||
+	if (!api_post_id_read(api, call, in->post, id) ||
 	    !api_post_mentions(api, call, &words, &named) ||
 	    !(writing = api_post_writing_new(api, call, "post", edit_reply)))
 		return;
@@ -119,13 +166,49 @@ void api_edit_post(struct api *api, struct control_call *call, const struct api_
 		.text_len = strlen(in->text),
 		.mentions = named.mentions,
 		.mention_cnt = named.mention_cnt,
+		.has_attachments = in->has_attachments,
+		.attachments = made->rows,
+		.attachment_cnt = made->cnt,
+		.content_key = made->content_key,
 		.done = api_post_written,
 		.arg = writing,
 	};
-	if ((err = social_write_edit(write, &edit, now_ns)) < 0) {
+	if ((err = social_write_edit(social_write_of(api->social), &edit, api->home->now_ns)) < 0) {
 		api_post_writing_cancel(writing);
 		api_post_fail(call, err, in->post);
 	}
+}
+
+static void edit_attached(struct post_attaching *attaching, const void *in,
+			  const struct made_attachments *made)
+{
+	edit_give(attaching->api, attaching->call, in, made);
+}
+
+void api_edit_post(struct api *api, struct control_call *call, const struct api_edit_post_in *in,
+		   uint64_t now_ns)
+{
+	static const struct made_attachments none = {.cnt = 0};
+	const struct post_attaching attaching = {
+		.api = api,
+		.call = call,
+		.type = &api_edit_post_in_type,
+		.in = in,
+		.give = edit_attached,
+	};
+	uint8_t id[POST_ID_LEN];
+	struct post_view view;
+	int err;
+
+	(void)now_ns;
+	if (!api_writer(api, call) || !api_post_id_read(api, call, in->post, id))
+		return;
+	if ((err = social_posts_look(social_posts_of(api->social), id, &view)) < 0)
+		api_post_open_fail(call, err, in->post);
+	else if (in->has_attachments && in->attachments.cnt)
+		api_post_attach(&attaching, &in->attachments, view.kind == VISIBILITY_PUBLIC);
+	else
+		edit_give(api, call, in, &none);
 }
 
 static void delete_reply(struct post_writing *writing, const uint8_t *id)
@@ -153,76 +236,7 @@ void api_delete_post(struct api *api, struct control_call *call,
 	}
 }
 
-/* --- showing --- */
-
-static void open_fail(struct control_call *call, int err, const char *name)
-{
-	static const struct control_failure_row rows[] = {
-		{WEFT_EABSENT, "this node has no such post",
-		 "weft social sync NODE asks a node for what is new"},
-		{WEFT_EREFUSED, "it is for other people: no key of this node opens it", NULL},
-		{WEFT_EBUSY, "its readers are changing", "try again in a moment"},
-		{WEFT_EDAMAGED, "its author sealed it wrongly, so it does not open", NULL},
-		{WEFT_EMALFORMED, "its author sealed it wrongly, so it does not open", NULL},
-		{0, NULL, "weft store check says whether the store is sound"},
-	};
-
-	control_fail_of(call, err, name, rows);
-}
-
-static int readers_add(struct varlink_blocks *blocks, const struct opened_post *opened,
-		       struct api_string_list *readers)
-{
-	struct visibility *visibility;
-	int err = social_read_visibility(opened, &visibility);
-
-	if (err < 0)
-		return err;
-	for (unsigned i = 0; i < visibility->recipient_cnt; i++)
-		varlink_push(blocks, readers, api_id(blocks, visibility->recipients[i].reader));
-	free(visibility);
-	return 0;
-}
-
-static void redundancy_fill(struct api *api, const uint8_t *id, struct api_show_post_out *out)
-{
-	struct replica_view view;
-
-	social_replicas_view(social_replicas_of(api->social), id, &view);
-	out->redundancy = (struct api_post_redundancy){
-		.copies = view.copy_cnt, .target = view.target, .low = view.is_low};
-}
-
-void api_show_post(struct api *api, struct control_call *call, const struct api_show_post_in *in,
-		   uint64_t now_ns)
-{
-	struct social_read *read = api_reader(api, call);
-	struct varlink_blocks *blocks = control_blocks(call);
-	struct api_show_post_out out = {.readers = {0}};
-	struct opened_post *opened = NULL;
-	uint8_t id[POST_ID_LEN], latest[POST_ID_LEN];
-	int err;
-
-	if (!read || !api_post_id_read(api, call, in->post, id))
-		return;
-	if ((err = social_read_latest(read, id, latest)) < 0 ||
-	    (err = social_read_open(read, latest, &opened)) < 0 ||
-	    (err = readers_add(blocks, opened, &out.readers)) < 0) {
-		social_opened_free(opened);
-		if (err == WEFT_EABSENT &&
-		    social_posts_known(social_posts_of(api->social), id) == POST_GONE)
-			control_fail(call, err, in->post, "its author deleted it",
-				     "weft post export prints the signed deletion");
-		else
-			open_fail(call, err, in->post);
-		return;
-	}
-	out.post = api_social_post(api, blocks, opened);
-	redundancy_fill(api, latest, &out);
-	social_read_shown(read, opened, now_ns);
-	social_opened_free(opened);
-	control_reply(call, api_show_post_out_write(&out));
-}
+/* --- threads --- */
 
 /* A reply of the control socket has 1 MiB at most. */
 #define PAGE_LEN_MAX (640u * 1024)
@@ -256,7 +270,7 @@ void api_show_thread(struct api *api, struct control_call *call,
 	if (!read || !api_post_id_read(api, call, in->post, id))
 		return;
 	if ((err = social_thread_each(read, id, thread_add, &listing)) < 0)
-		open_fail(call, err, in->post);
+		api_post_open_fail(call, err, in->post);
 	else
 		api_reply(call, show_thread, .posts = listing.posts);
 }
@@ -306,7 +320,7 @@ void api_export_post(struct api *api, struct control_call *call,
 		social_post_copy_free(copy);
 	}
 	if (err < 0)
-		open_fail(call, err, in->post);
+		api_post_open_fail(call, err, in->post);
 	else
 		control_reply(call, api_export_post_out_write(&out));
 }
@@ -324,7 +338,7 @@ void api_link_post(struct api *api, struct control_call *call, const struct api_
 	if (!read || !api_post_id_read(api, call, in->post, id))
 		return;
 	if ((err = social_posts_look(social_posts_of(api->social), id, &view)) < 0)
-		open_fail(call, err, in->post);
+		api_post_open_fail(call, err, in->post);
 	else
 		api_reply(call, link_post,
 			  .link = varlink_format(blocks, "/p/%s/%s", api_id(blocks, id),
@@ -366,6 +380,6 @@ void api_mark_posts(struct api *api, struct control_call *call, const struct api
 	}
 	if (err < 0) {
 		api_durable_reply_cancel(waiting);
-		open_fail(call, err, "post");
+		api_post_open_fail(call, err, "post");
 	}
 }

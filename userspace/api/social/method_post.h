@@ -3,6 +3,7 @@
 #define WEFT_API_SOCIAL_METHOD_POST_H
 
 #include "api/methods.h"
+#include "social/attachments/attachments.h"
 #include "social/read/social_read.h"
 #include "social/write/social_write.h"
 
@@ -35,6 +36,8 @@ const char *api_post_cursor(struct varlink_blocks *blocks, const struct post_cur
 /* api_post_limit_read: 50 where it is missing; false: call was failed. */
 bool api_post_limit_read(struct control_call *call, bool has_limit, int64_t limit, unsigned *out);
 
+/* api_post_open_fail fails a call about a post of that name, which does not open. */
+void api_post_open_fail(struct control_call *call, int err, const char *name);
 /* api_post_fail fails a call about the post or the readers that what names. */
 void api_post_fail(struct control_call *call, int err, const char *what);
 
@@ -56,6 +59,22 @@ api_post_writing_new(struct api *api, struct control_call *call, const char *wha
 		     void (*reply)(struct post_writing *writing, const uint8_t *id));
 void api_post_writing_cancel(struct post_writing *writing);
 void api_post_written(void *arg, int err, const uint8_t *id);
+
+/*
+ * A call that waits until files are attachments: give goes on with it, if its caller is still there, and
+ * with in as it was. api_post_attach copies *from, and fails its call where it cannot.
+ */
+struct post_attaching {
+	struct api *api;
+	struct control_call *call; /* NULL: the caller left */
+	const struct varlink_type *type;
+	const void *in; /* of that type; for the call of api_post_attach */
+	json_t *parameters;
+	void (*give)(struct post_attaching *attaching, const void *in,
+		     const struct made_attachments *made);
+};
+void api_post_attach(const struct post_attaching *from, const struct api_string_list *paths,
+		     bool is_public);
 
 /* Readers, text and mentions that a call names, for a write_draft. */
 struct post_words {

@@ -7,6 +7,7 @@
 #include "api/social/method_post.h"
 #include "codec/text/hex.h"
 #include "codec/text/zbase32.h"
+#include "social/object/attachment_head.h"
 #include "social/people/personas.h"
 #include "social/social.h"
 
@@ -37,6 +38,17 @@ const char *api_post_name(struct api *api, struct varlink_blocks *blocks, const 
 	return varlink_text(blocks, social_read_called(social_read_of(api->social), key));
 }
 
+static void public_describe(struct varlink_blocks *blocks, const struct post_attachment *from,
+			    struct api_post_attachment *row)
+{
+	struct attachment_head head;
+
+	social_attachment_type_parse(from->type, from->type_len, &head);
+	row->type = varlink_text(blocks, head.type);
+	row->name = head.name[0] ? varlink_text(blocks, head.name) : NULL;
+	API_SET(row, size, api_uint(from->size));
+}
+
 static void attachments_add(struct varlink_blocks *blocks, const struct opened_post *opened,
 			    struct api_post_attachment_list *rows)
 {
@@ -49,11 +61,8 @@ static void attachments_add(struct varlink_blocks *blocks, const struct opened_p
 			.units = (int64_t)(attachment->ids_len / POST_ID_LEN),
 		};
 
-		if (is_public && attachment->type_len)
-			row.type = varlink_format(blocks, "%.*s", (int)attachment->type_len,
-						  attachment->type);
 		if (is_public)
-			API_SET(&row, size, api_uint(attachment->size));
+			public_describe(blocks, attachment, &row);
 		varlink_push(blocks, rows, row);
 	}
 }

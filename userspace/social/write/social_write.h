@@ -133,6 +133,10 @@ struct write_edit {
 	size_t text_len;
 	const uint8_t (*mentions)[NODE_KEY_LEN];
 	unsigned mention_cnt;
+	bool has_attachments; /* these, in place of those of the post; as of a draft */
+	const struct post_attachment *attachments;
+	unsigned attachment_cnt;
+	const uint8_t *content_key;
 	write_done_fn done;
 	void *arg;
 };

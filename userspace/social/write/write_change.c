@@ -64,9 +64,12 @@ static struct write_draft edit_draft(const struct write_edit *edit, const struct
 		.parent = opened->post.parent,
 		.mentions = edit->mentions,
 		.mention_cnt = edit->mention_cnt,
-		.attachments = opened->post.attachments,
-		.attachment_cnt = opened->post.attachment_cnt,
-		.content_key = opened->post.attachment_cnt ? opened->content_key : NULL,
+		.attachments = edit->has_attachments ? edit->attachments : opened->post.attachments,
+		.attachment_cnt =
+			edit->has_attachments ? edit->attachment_cnt : opened->post.attachment_cnt,
+		.content_key = edit->has_attachments	     ? edit->content_key
+			       : opened->post.attachment_cnt ? opened->content_key
+							     : NULL,
 		.done = edit->done,
 		.arg = edit->arg,
 	};

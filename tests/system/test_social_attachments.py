@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Files that go with posts: made, shown, saved and fetched by the nodes that may read them."""
+import json
+import pathlib
+import socket
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import NOT_FOUND, OK, check, check_eq, run
+
+MAX_FILES = 32
+
+
+def weft(node, *words, **options):
+    done = node.weft(*words, **options)
+    check_eq(done.returncode, OK, f"{words}: {done.stderr}")
+    return done.stdout
+
+
+def bytes_of(length, seed=7):
+    """Bytes without repetition, so that pieces that change places are found out."""
+    return bytes((at * seed + at // 251 + at // 65521) & 255 for at in range(length))
+
+
+def file_of(lab, name, length):
+    path = lab.dir / name
+    path.write_bytes(bytes_of(length))
+    return path
+
+
+def write(node, *words):
+    return json.loads(weft(node, "--json", "post", "write", *words))["post"]
+
+
+def shown(node, post_id):
+    return json.loads(weft(node, "--json", "post", "show", post_id))["post"]["attachments"]
+
+
+def saved(node, lab, post_id, number, name="out"):
+    path = lab.dir / f"{node.name}-{name}"
+    path.unlink(missing_ok=True)
+    weft(node, "post", "save", post_id, str(number), path)
+    return path.read_bytes()
+
+
+def refusal(node, method, **parameters):
+    """The parameters of an error of the control socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(node.sock))
+        sock.sendall(json.dumps({"method": f"net.weft.Social.{method}", "parameters": parameters}).encode() + b"\0")
+        data = b""
+        while not data.endswith(b"\0"):
+            data += sock.recv(65536)
+    reply = json.loads(data[:-1])
+    check("error" in reply, "it was taken")
+    return reply["parameters"]
+
+
+def test_a_file_of_each_length_comes_back_as_it_was(lab):
+    node = lab.daemon("a").start()
+    lengths = (0, 1, 200 << 10, 262144, 262145, 700001)
+    for words in (("--public",), ()):
+        files = [file_of(lab, f"file{length}.png", length) for length in lengths]
+        post = write(node, "look", *words, *(word for path in files for word in ("--attach", str(path))))
+        rows = shown(node, post["post_id"])
+        check_eq([row["size"] for row in rows], list(lengths), "sizes")
+        check_eq([row["name"] for row in rows], [path.name for path in files], "names")
+        check(all(row["type"] == "image/png" and row["here"] == row["units"] for row in rows), rows)
+        for number, path in enumerate(files):
+            data = path.read_bytes()
+            path.unlink()
+            check_eq(saved(node, lab, post["post_id"], number), data, f"{path.name} {words}")
+
+
+def test_a_file_that_is_there_is_left_unless_forced(lab):
+    node = lab.daemon("a").start()
+    post = write(node, "look", "--attach", str(file_of(lab, "boat.png", 5000)))
+    there = lab.dir / "there"
+    there.write_text("mine")
+    done = node.weft("post", "save", post["post_id"], "0", there)
+    check(done.returncode != OK and "--force" in done.stderr, done.stderr)
+    check_eq(there.read_text(), "mine", "as it was")
+    weft(node, "post", "save", post["post_id"], "0", there, "--force")
+    check_eq(there.read_bytes(), bytes_of(5000), "replaced")
+    folder = lab.dir / "folder"
+    folder.mkdir()
+    check_eq(weft(node, "post", "save", post["post_id"], "0", folder).strip(), str(folder / "boat.png"), "its name")
+    check_eq([path.name for path in folder.iterdir()], ["boat.png"], "and nothing else")
+    check_eq(node.weft("post", "save", post["post_id"], "1", lab.dir / "x").returncode, NOT_FOUND, "no such number")
+
+
+def test_32_files_are_taken_and_one_more_is_refused(lab):
+    node = lab.daemon("a").start()
+    files = [str(file_of(lab, f"f{number}", number)) for number in range(MAX_FILES + 1)]
+    ask = {"text": "many", "to": "friends", "people": [], "mentions": []}
+    post = node.call("WritePost", attachments=files[:MAX_FILES], **ask)["post"]
+    check_eq([row["size"] for row in shown(node, post["post_id"])], list(range(MAX_FILES)), "files")
+    check("32 at most" in refusal(node, "WritePost", attachments=files, **ask)["why"], "one more")
+    done = node.weft("post", "write", "none", "--attach", "/nowhere")
+    check(done.returncode != OK, "no such file")
+    done = node.weft("post", "write", "folder", "--attach", str(lab.dir))
+    check("regular file" in done.stderr, done.stderr)
+    huge = lab.dir / "huge"
+    with huge.open("wb") as file:
+        file.truncate((1024 << 18) + 1)
+    done = node.weft("post", "write", "huge", "--public", "--attach", str(huge))
+    check("255 MiB" in done.stderr, done.stderr)
+    check_eq(len(json.loads(weft(node, "--json", "feed"))["posts"]), 1, "what was refused is no post")
+
+
+def test_an_edition_keeps_replaces_or_drops_attachments(lab):
+    node = lab.daemon("a").start()
+    post = write(node, "first", "--attach", str(file_of(lab, "a.png", 1000)))
+    for words, names in (((), ["a.png"]), (("--attach", str(file_of(lab, "b.txt", 2000))), ["b.txt"]),
+                         (("--no-attachments",), [])):
+        edited = json.loads(weft(node, "--json", "post", "edit", post["post_id"], "next", *words))["post"]
+        check_eq([row["name"] for row in shown(node, edited["post_id"])], names, words)
+
+
+if __name__ == "__main__":
+    run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
