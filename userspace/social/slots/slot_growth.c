@@ -2,7 +2,8 @@
 /*
  * Which node is asked for a slot next. Nodes that had one before a restart come first, then friends
  * while preferred slots are free. Nodes to begin with follow until there are a few slots. From then on
- * it is nodes of N2: those with few reporters, and those in no digest, lead further away (D11).
+ * it is nodes of N2: those with few reporters, and those in no digest, lead further away (D11). One is
+ * asked each SLOTS_LEARN_NS, so that what the one before says counts for the next.
  *
  * A reporter may name keys that are none. So SLOTS_PER_REPORTER of one reporter are asked at once, and
  * one more for each that was reached, until one was not. After SLOTS_FAILURES_MAX that were not reached in a row its nodes rest.
@@ -12,8 +13,7 @@
 #include "base/container_of.h"
 #include "social_slots_state.h"
 
-#define ENOUGH_TO_LEARN 8u  /* slots: then N2 says more than what a node begins with */
-#define SHORTLIST	32u /* nodes of which N3 is looked at */
+#define SHORTLIST 32u /* nodes of which N3 is looked at */
 
 void social_slots_patience_fail(struct slots *slots, struct slot_patience *patience,
 				uint64_t now_ns)
@@ -45,9 +45,9 @@ static bool known_wants(const struct slots *slots, const struct slot_known *know
 		return true;
 	case SLOT_TIER_FOLLOW:
 		return social_slots_may_prefer(slots, known->key) ||
-		       social_slots_total(slots) < ENOUGH_TO_LEARN;
+		       social_slots_total(slots) < SLOTS_ENOUGH_TO_LEARN;
 	default:
-		return social_slots_total(slots) < ENOUGH_TO_LEARN;
+		return social_slots_total(slots) < SLOTS_ENOUGH_TO_LEARN;
 	}
 }
 
@@ -198,7 +198,7 @@ static bool sessions_are_scarce(const struct slots *slots)
 
 bool social_slots_grow(struct slots *slots, uint64_t now_ns)
 {
-	bool is_resuming = social_slots_total(slots) < ENOUGH_TO_LEARN * 8;
+	bool is_resuming = social_slots_total(slots) < SLOTS_ENOUGH_TO_LEARN * 8;
 
 	if (slots->is_stopped || slots->is_growing || sessions_are_scarce(slots))
 		return false;
@@ -211,7 +211,11 @@ bool social_slots_grow(struct slots *slots, uint64_t now_ns)
 
 		if (is_full && !(known && social_slots_may_prefer(slots, known->key)))
 			break;
+		if (!known && now_ns < slots->reported_ns)
+			break;
 		node = known ? NULL : reported_pick(slots, now_ns);
+		if (node)
+			slots->reported_ns = now_ns + SLOTS_LEARN_NS;
 		if (!known && !node && !(known = known_pick(slots, true, now_ns)))
 			break;
 		if (known ? !ask_known(slots, known, now_ns) : !ask_reported(slots, node, now_ns))

@@ -137,12 +137,23 @@ unsigned social_slots_score(unsigned reporter_cnt, bool is_in_n3)
 	return 100 / (reporter_cnt ? reporter_cnt : 1) + (is_in_n3 ? 0 : 30);
 }
 
+/* A node that has heard few lists knows of none whether it is far. */
+static bool has_learnt(const struct slots *slots)
+{
+	const struct slot *slot = NULL;
+	unsigned cnt = 0;
+
+	while ((slot = pool_next(&slots->pool, slot)))
+		cnt += slot->heard != 0;
+	return cnt >= SLOTS_ENOUGH_TO_LEARN;
+}
+
 bool social_slots_is_far(const struct slots *slots, const uint8_t *key)
 {
 	const struct slot_reported *node = social_slots_reported(slots, key);
 
-	return social_slots_score(node ? node->report_cnt : 0, social_slots_in_n3(slots, key)) >
-	       100;
+	return has_learnt(slots) && social_slots_score(node ? node->report_cnt : 0,
+						       social_slots_in_n3(slots, key)) > 100;
 }
 
 const uint8_t *social_slots_reporter(const struct slots *slots,

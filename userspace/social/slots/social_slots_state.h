@@ -19,12 +19,14 @@
 
 /* Private to slots/. */
 
-#define SLOTS_TALK_CAP	       32u /* requests of 630, 633 and 634 on their way */
-#define SLOTS_GROW_AT_ONCE     8u  /* of those, nodes that are asked for a slot */
-#define SLOTS_RESUME_AT_ONCE   16u /* likewise, where they had one before a restart */
-#define SLOTS_PER_REPORTER     2u  /* nodes of one reporter that are asked at once */
-#define SLOTS_CHAIN_MAX	       4u  /* redirects in a row */
-#define SLOTS_FAILURES_MAX     3u  /* then a node, or a reporter, rests */
+#define SLOTS_TALK_CAP	       32u	/* requests of 630, 633 and 634 on their way */
+#define SLOTS_GROW_AT_ONCE     8u	/* of those, nodes that are asked for a slot */
+#define SLOTS_RESUME_AT_ONCE   16u	/* likewise, where they had one before a restart */
+#define SLOTS_ENOUGH_TO_LEARN  8u	/* slots: then N2 says more than what a node begins with */
+#define SLOTS_LEARN_NS	       NS_PER_S /* from one node of N2 to the next: it has a list, too */
+#define SLOTS_PER_REPORTER     2u	/* nodes of one reporter that are asked at once */
+#define SLOTS_CHAIN_MAX	       4u	/* redirects in a row */
+#define SLOTS_FAILURES_MAX     3u	/* then a node, or a reporter, rests */
 #define SLOTS_TIMEOUT_NS       (15 * NS_PER_S)
 #define SLOTS_STALE_NS	       (3 * SLOTS_DIFF_NS) /* a slot without an exchange ends */
 #define SLOTS_GRACE_NS	       (120 * NS_PER_S)	   /* a slot waits so long for its session */
@@ -203,6 +205,7 @@ struct slots {
 	struct map by_token;
 	uint32_t seen_cnt;
 	unsigned own_search_cnt;
+	uint64_t reported_ns; /* a node of N2 is asked then, or later */
 	struct slot_use uses[SLOTS_SESSIONS_MAX];
 	struct slots_stats stats;
 };
