@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The page of people: its token, what it may load, and posts between two nodes in a real browser."""
+import base64
 import contextlib
 import json
 import pathlib
@@ -197,6 +198,31 @@ def test_two_people_read_answer_and_take_back(lab):
         # Readers of a private post that is gone are not known any more, so the next sync says it.
         check_eq(ben.node.weft("social", "sync", key_of(ada.node)).returncode, OK, "sync")
         ben.until("!document.getElementById('feed').innerText.includes('<script>')", "it is gone there, too")
+
+
+# A picture of one point, and a drawing that would run a script.
+PNG = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+
+
+def test_a_picture_is_shown_and_a_drawing_with_a_script_is_saved(lab):
+    with two_people(lab) as (ada, ben):
+        (lab.dir / "dot.png").write_bytes(base64.b64decode(PNG))
+        (lab.dir / "dot.svg").write_text(SVG)
+        done = ada.node.weft("--json", "post", "write", "Two files", "--attach", lab.dir / "dot.png",
+                             "--attach", lab.dir / "dot.svg")
+        check_eq(done.returncode, OK, done.stderr)
+        post_id = json.loads(done.stdout)["post"]["post_id"]
+        ben.press("#tab-feed")
+        ben.shows("feed", "Two files", "the post")
+        wait_for(lambda: all(row.get("here") for row in ben.node.json("post", "show", post_id)["post"]["attachments"]),
+                 "both files")
+        opens = "[...document.querySelectorAll('#feed button')].filter((one) => one.textContent === 'Open')"
+        check_eq(ben.value(f"{opens}.length"), 2, "two attachments")
+        ben.value(f"{opens}[1].click()")
+        ben.value(f"{opens}[0].click()")
+        ben.until("document.querySelector('#feed img.attached')?.naturalWidth === 1", "the picture")
+        check_eq(ben.value("document.querySelectorAll('#feed img.attached, #feed svg').length"), 1, "and it alone")
 
 
 def test_a_message_arrives_with_a_badge(lab):

@@ -7,7 +7,8 @@ import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, check, check_eq, run
+import fabric
+from lab import NOT_FOUND, OK, check, check_eq, need_root, run, wait_for
 
 MAX_FILES = 32
 
@@ -118,5 +119,100 @@ def test_an_edition_keeps_replaces_or_drops_attachments(lab):
         check_eq([row["name"] for row in shown(node, edited["post_id"])], names, words)
 
 
-if __name__ == "__main__":
-    run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
+
+# --- between nodes ---
+
+
+def friends(lab, cnt, more=""):
+    """Nodes that follow each other; n1 is dialled by all."""
+    need_root()
+    nodes = fabric.start(lab, cnt, more=more)
+    for node in nodes:
+        for other in nodes:
+            if node is not other:
+                weft(node, "follow", "add", fabric.node_id(other))
+    return nodes
+
+
+def came(node, post_id, number=0, wanted=True):
+    """Whether all pieces of an attachment are here; False while the post is not."""
+    done = node.weft("--json", "post", "show", post_id)
+    rows = json.loads(done.stdout)["post"]["attachments"] if done.returncode == OK else []
+    return bool(rows) and (rows[number]["here"] == rows[number]["units"]) == wanted
+
+
+def figure(node, name):
+    return node.json("status")["counters"][f"attachments.{name}"]
+
+
+def attached_bytes(node):
+    quota = node.json("quota", "show")["quota"]
+    return quota["own_attached_bytes"] + quota["wanted_attached_bytes"]
+
+
+def garbage(node):
+    """Blobs that nothing refers to; None while they are swept."""
+    done = node.weft("--json", "gc", "plan")
+    return json.loads(done.stdout)["unreferenced"]["blobs"] if done.returncode == OK else None
+
+
+def test_an_image_of_200_kib_is_shown_on_the_other_node(lab):
+    a, b = friends(lab, 2)
+    path = file_of(lab, "boat.png", 200 << 10)
+    for words in (("--public",), ()):
+        post = write(a, "look", *words, "--attach", str(path))
+        wait_for(lambda: came(b, post["post_id"]), f"the image {words}")
+        row = shown(b, post["post_id"])[0]
+        check_eq((row["name"], row["type"], row["size"]), ("boat.png", "image/png", 200 << 10), "what it is")
+        check_eq(saved(b, lab, post["post_id"], 0), path.read_bytes(), "equal bytes")
+
+
+def test_a_large_file_comes_when_it_is_asked_for_and_goes_on_after_a_crash(lab):
+    a, b = friends(lab, 2, "[social]\nattachments_auto = 300K\n")
+    path = file_of(lab, "film.mp4", 20 << 20)
+    for words in (("--public",), ()):
+        post = write(a, "film", *words, "--attach", str(path))
+        wait_for(lambda: came(b, post["post_id"], wanted=False), "the post, and not its file")
+        before = figure(b, "fetched_cnt")
+        weft(b, "post", "fetch", post["post_id"])
+        wait_for(lambda: figure(b, "fetched_cnt") > before + 3, "some pieces")
+        b.kill()
+        b.start()
+        here = shown(b, post["post_id"])[0]["here"]
+        check(here > 3, f"{here} pieces were kept")
+        fabric.connect(b, a)
+        wait_for(lambda: came(b, post["post_id"]), "the rest")
+        check(figure(b, "fetched_cnt") <= 81 - here, "and nothing twice")
+        check_eq(saved(b, lab, post["post_id"], 0), path.read_bytes(), "equal bytes")
+
+
+def test_another_reader_gives_it_while_the_author_is_off(lab):
+    a, b, c = friends(lab, 3, "[social]\nattachments_auto = 0\n")
+    path = file_of(lab, "boat.png", 600001)
+    post = write(a, "look", "--attach", str(path))
+    wait_for(lambda: came(b, post["post_id"], wanted=False) and came(c, post["post_id"], wanted=False), "the post")
+    weft(b, "post", "fetch", post["post_id"])
+    wait_for(lambda: came(b, post["post_id"]), "b has it")
+    a.stop()
+    fabric.connect(c, b)
+    weft(c, "post", "fetch", post["post_id"])
+    wait_for(lambda: came(c, post["post_id"]), "of b")
+    check_eq(saved(c, lab, post["post_id"], 0), path.read_bytes(), "equal bytes")
+    check(figure(b, "served_cnt") >= 3, "b gave the pieces")
+
+
+def test_attachments_of_a_deleted_post_go_and_one_that_another_names_stays(lab):
+    a, b = friends(lab, 2)
+    shared, other = file_of(lab, "boat.png", 300000), file_of(lab, "sail.png", 100000)
+    first = write(a, "first", "--public", "--attach", str(shared), "--attach", str(other))
+    second = write(a, "second", "--public", "--attach", str(shared))
+    wait_for(lambda: came(b, first["post_id"], 1) and came(b, second["post_id"]), "both")
+    check_eq([attached_bytes(node) for node in (a, b)], [700000] * 2, "own bytes, and those of people followed")
+    weft(a, "post", "delete", first["post_id"])
+    for node in (a, b):
+        wait_for(lambda: attached_bytes(node) == 300000, "its bytes count no more")
+        wait_for(lambda: garbage(node) == 0, "swept", timeout=60, pause=0.5)
+        check_eq(saved(node, lab, second["post_id"], 0), bytes_of(300000), "what another post names is here")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

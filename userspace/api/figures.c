@@ -65,6 +65,8 @@ static const struct row rows[] = {
 #include "social/revoke/revoke_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_sync, kind, field, meaning)
 #include "social/sync/social_sync_counters.def"
+#define FIGURE(kind, field, meaning) ROW(attachments, kind, field, meaning)
+#include "social/attachments/social_attachments_counters.def"
 #define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
 #include "social/keep/posts_counters.def"
 #define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
@@ -277,6 +279,7 @@ static void social_figures_read(const struct social *social, struct figures *out
 	social_write_stats(social_write_of(social), &out_figures->social_write);
 	social_sync_stats(social_sync_of(social), &out_figures->social_sync);
 	social_replicas_stats(social_replicas_of(social), &out_figures->replicas);
+	social_attachments_stats(social_attachments_of(social), &out_figures->attachments);
 	social_revoke_stats(social_revocations_of(social), &out_figures->revoke);
 	social_searches_stats(social_searches_of(social), &out_figures->social_search);
 	social_anchors_stats(social_anchors_of(social), &out_figures->social_anchors);

@@ -102,6 +102,7 @@ struct figures {
 	struct social_write_stats social_write;
 	struct social_routes_stats social_routes;
 	struct replicas_stats replicas;
+	struct attachments_stats attachments;
 	struct revoke_stats revoke;
 	struct sync_stats social_sync;
 	struct social_search_stats social_search;

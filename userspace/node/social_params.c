@@ -46,7 +46,8 @@ static bool on_attachments(void *ctx, bool (*fn)(void *arg, const uint8_t id[sta
 	struct store_stats stats;
 
 	if (node->social)
-		return social_intake_attachments(social_intake_of(node->social), fn, arg);
+		return social_intake_attachments(social_intake_of(node->social), fn, arg) &&
+		       social_attachments_each_blob(social_attachments_of(node->social), fn, arg);
 	store_stats(node->store, &stats);
 	return stats.item_cnt[STORE_POSTS] == 0;
 }
@@ -67,6 +68,16 @@ static int on_hold(void *ctx)
 static void on_release(void *ctx)
 {
 	blobs_holder_end(node_content(ctx));
+}
+
+static void on_swept(void *arg, int err, const struct blobs_gc *gc)
+{
+	(void)arg, (void)err, (void)gc;
+}
+
+static int on_sweep(void *ctx)
+{
+	return blobs_gc(node_content(ctx), true, on_swept, ctx);
 }
 
 /* Programs that are no node speak to the first worker. */
@@ -147,7 +158,10 @@ int node_open_social(struct node *node, char *what)
 			},
 		.ways = {.places = on_places,
 			 .lan = on_lan,
-			 .attachments = {.hold = on_hold, .release = on_release, .ctx = node}},
+			 .attachments = {.hold = on_hold,
+					 .release = on_release,
+					 .sweep = on_sweep,
+					 .ctx = node}},
 		.jobs = node->home->jobs,
 		.slots = {.is_light = node->config->mesh.is_light,
 			  .session_cap = node->config->mesh.session_cap},

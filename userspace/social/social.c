@@ -18,6 +18,7 @@ void social_config_defaults(struct social_config *config)
 	social_replicas_config_defaults(&config->replicas);
 	social_sync_config_defaults(&config->sync);
 	social_anchors_config_defaults(&config->anchors);
+	social_attachments_config_defaults(&config->attachments);
 }
 
 size_t social_footprint(const struct social_config *config)
@@ -29,7 +30,7 @@ size_t social_footprint(const struct social_config *config)
 	social_slots_config_defaults(&slots);
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
 	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint() +
-	       social_slots_footprint(&slots);
+	       social_attachments_footprint() + social_slots_footprint(&slots);
 }
 
 /* A person of this node. */

@@ -50,6 +50,7 @@ struct social_config {
 	bool gives_receipts; /* of direct messages, to people that are followed and want them */
 	struct sync_config sync;
 	struct social_anchors_config anchors;
+	struct attachments_config attachments; /* room_len is that of posts */
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */

@@ -60,6 +60,8 @@ struct people_source social_source_of(const struct social *social, const uint8_t
 WEFT_MUST_CHECK
 int social_sync_ways_open(struct social *social, uint64_t now_ns);
 void social_sync_ways_stop(struct social *social);
+/* The node of key is asked for posts; ctx is a struct social. */
+bool social_is_related(void *ctx, const uint8_t *key);
 /* social_places.c: routes, anchors and searches. */
 WEFT_MUST_CHECK
 int social_places_open(struct social *social, uint64_t now_ns);

@@ -109,7 +109,7 @@ static bool way_is_chosen(void *ctx, const uint8_t *key)
 	       is_own_anchor(social, key);
 }
 
-static bool way_is_related(void *ctx, const uint8_t *key)
+bool social_is_related(void *ctx, const uint8_t *key)
 {
 	struct social *social = ctx;
 	struct social_route route;
@@ -301,6 +301,7 @@ static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64
 
 	if (social->replicas)
 		social_replicas_synced(social->replicas, key, now_ns);
+	social_attachments_synced(social->attachments, key, now_ns);
 }
 
 /* --- what is new here --- */
@@ -363,7 +364,7 @@ int social_sync_ways_open(struct social *social, uint64_t now_ns)
 			  .release = way_release,
 			  .deletion = way_deletion,
 			  .is_chosen = way_is_chosen,
-			  .is_related = way_is_related,
+			  .is_related = social_is_related,
 			  .is_blocked = way_is_blocked,
 			  .follows = way_follows,
 			  .followed = way_followed,

@@ -69,6 +69,11 @@ const struct command commands_of_posts[] = {
 	"POST: an id, its first 8 letters or more, or a link. The latest edition is shown.",
 	"weft post show yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_POST, .takes = { TAKE(show_post, post) }, .print = print_post } },
+{ "post", "fetch", "POST", "fetch the attachments of a post that are not here, however large",
+	"They come from nodes in session that may have them. weft post show says how much is here.",
+	"weft post fetch yqbk5n3t", NULL, 1, 1,
+	{ { "index", "ATTACHMENT", "that one alone; its number in weft post show" } },
+	.call = { API_FETCH_ATTACHMENTS, .takes = { TAKE(fetch_attachments, post) }, .done = "Asked for; weft post show says how much is here." } },
 { "post", "save", "POST ATTACHMENT PATH", "save an attachment of a post as a file",
 	"ATTACHMENT: its number in weft post show, from 0 on. PATH is the file, or a folder for the name\n"
 	"that the author gave it. Each piece is verified. A file that is there is left as it is.",

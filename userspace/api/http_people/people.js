@@ -204,7 +204,8 @@ function postRow(post, mayReply = true) {
 		element("p", { className: "post-text", textContent: post.text }));
 	for (const part of post.attachments)
 		tools.append(element("span", { className: "quiet",
-			textContent: `attachment ${part.index + 1}: ${part.type ?? "sealed"}${part.size == null ? "" : `, ${part.size} bytes`}` }));
+			textContent: `${part.name ?? `attachment ${part.index + 1}`}${part.size == null ? "" : `, ${part.size} bytes`}` }),
+			button("Open", () => openAttachment(row, post, part.index)));
 	if (mayReply) {
 		tools.append(button("Reply", () => replyTo(row, post)));
 		tools.append(button("Thread", () => showThread(row, post)));
@@ -216,6 +217,28 @@ function postRow(post, mayReply = true) {
 	}
 	row.append(tools);
 	return row;
+}
+
+// Pictures without a program in them are shown. The bytes of all others are saved, as no type at all.
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+
+async function openAttachment(row, post, index) {
+	const parts = [];
+	let offset = 0, said;
+
+	do {
+		said = await ask("ReadAttachment", { post: post.post_id, index, offset });
+		parts.push(Uint8Array.from(atob(said.base64), (letter) => letter.charCodeAt(0)));
+		offset += parts.at(-1).length;
+	} while (offset < said.size && parts.at(-1).length);
+	const isShown = PICTURES.has(said.type);
+	const url = URL.createObjectURL(new Blob(parts, { type: isShown ? said.type : "application/octet-stream" }));
+
+	if (isShown)
+		row.append(element("img", { className: "attached", src: url, alt: said.name ?? "attachment" }));
+	else
+		element("a", { href: url, download: said.name ?? "attachment" }).click();
+	setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
 // A question below a post, with its answer's button.

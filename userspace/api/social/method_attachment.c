@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ShowPost, ReadAttachment; and files that become attachments. */
+/* ShowPost, ReadAttachment, FetchAttachments; and files that become attachments. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,4 +308,30 @@ void api_read_attachment(struct api *api, struct control_call *call,
 	} else if (err < 0) {
 		showing_fail(showing, err);
 	}
+}
+
+void api_fetch_attachments(struct api *api, struct control_call *call,
+			   const struct api_fetch_attachments_in *in, uint64_t now_ns)
+{
+	static const struct control_failure_row rows[] = {
+		{WEFT_EABSENT, "it has no attachment, or is not here", "weft post show lists them"},
+		{WEFT_EFULL, "as many posts with attachments are here as can be tended",
+		 "weft limits show"},
+		{0, NULL, "weft store check says whether the store is sound"},
+	};
+	uint8_t id[POST_ID_LEN];
+	int err;
+
+	if (!api_reader(api, call) || !api_post_id_read(api, call, in->post, id))
+		return;
+	if (in->has_index && (in->index < 0 || in->index >= POST_ATTACHMENTS_MAX)) {
+		control_fail_parameter(call, "index");
+		return;
+	}
+	err = social_attachments_want(social_attachments_of(api->social), id,
+				      in->has_index ? 1u << in->index : UINT32_MAX, now_ns);
+	if (err < 0)
+		control_fail_of(call, err, in->post, rows);
+	else
+		api_reply(call, fetch_attachments);
 }

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenPeoplePage, ClosePages. */
+/* ShowSocial, OpenPeoplePage, ClosePages. */
 #include "api/http/web_routes.h"
 #include "api/methods.h"
 
 #define CODE_LIFE_S 120 /* gateway/page/page_token.h */
+
+void api_show_social(struct api *api, struct control_call *call,
+		     const struct api_show_social_in *in, uint64_t now_ns)
+{
+	(void)in, (void)now_ns;
+	if (!api->social) {
+		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
+			     "set social.enabled = yes in weft.conf and start weftd again");
+		return;
+	}
+	api_reply(call, show_social,
+		  .social = {.person = api_id(control_blocks(call), api->own_key)});
+}
 
 void api_open_people_page(struct api *api, struct control_call *call,
 			  const struct api_open_people_page_in *in, uint64_t now_ns)

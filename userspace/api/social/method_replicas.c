@@ -67,6 +67,7 @@ void api_show_social_quota(struct api *api, struct control_call *call,
 			   const struct api_show_social_quota_in *in, uint64_t now_ns)
 {
 	struct post_quota quota;
+	struct attachments_stats attached;
 	struct replicas_stats stats;
 
 	(void)in, (void)now_ns;
@@ -74,10 +75,15 @@ void api_show_social_quota(struct api *api, struct control_call *call,
 		return;
 	social_posts_quota(social_posts_of(api->social), &quota);
 	social_replicas_stats(social_replicas_of(api->social), &stats);
+	social_attachments_stats(social_attachments_of(api->social), &attached);
 	api_reply(call, show_social_quota,
 		  .quota = {.own_bytes = (int64_t)quota.own_len,
 			    .own = quota.own_cnt,
 			    .wanted_bytes = (int64_t)quota.wanted_len,
+			    .own_attached_bytes = (int64_t)attached.own_len,
+			    .wanted_attached_bytes = (int64_t)attached.wanted_len,
+			    .addressed_attached_bytes = (int64_t)attached.addressed_len,
+			    .hosted_attached_bytes = (int64_t)attached.hosted_len,
 			    .addressed_bytes = (int64_t)quota.addressed_len,
 			    .hosted_bytes = (int64_t)quota.hosted_len,
 			    .hosted_max = (int64_t)quota.hosted_max,

@@ -13,6 +13,7 @@
 
 struct jobs;
 struct opened_post;
+struct post_holders;
 struct post_store;
 
 /*
@@ -22,34 +23,100 @@ struct post_store;
  *
  *	attachments.c	    life			attachment_pieces.c  where the pieces lie
  *	attachment_make.c   a file becomes pieces	attachment_read.c    pieces become a file
+ *	attachment_posts.c  which posts have them	attachment_run.c     fetches what is wanted
+ *	attachment_serve.c  gives pieces to others	attachment_message.c 607 and 608
  *
- * What no post names any more is swept with other garbage of the store.
+ * Pieces come from nodes in session: that of the author, holders of the post, and people that have to do
+ * with this node. No node is dialled or looked for. What no post names any more is swept with other
+ * garbage of the store.
+ *
+ * Tables, and what fills them:
+ *
+ *	posts	ATTACHED_POSTS_MAX posts with attachments, the newest at a start; of others nothing is
+ *		fetched. Any author.
+ *	runs	8 posts whose pieces are fetched: 4 of authors that are not followed, 2 of one author. A run
+ *		ends when no node is left that answers, within 30 s of each.
+ *	serves	16 answers of 256 KiB on their way, by the dynamic threshold of fair.h
+ *	shunned	64 nodes that were silent or sent wrong bytes; the oldest is forgotten
+ *
+ * Bytes count to the share of their post, as those of the post itself do (keep/post_store.h).
  *
  * Home worker; disks are waited for in jobs.
  */
 struct attachments;
 
-#define ATTACHED_LEN_MAX (512ull << 20) /* of all attachments of a post that is made here */
+#define ATTACHED_LEN_MAX   (512ull << 20) /* of all attachments of a post that is made here */
+#define ATTACHED_POSTS_MAX 16384u
+/* From a post that goes, until its pieces do; and from one sweep to the next. */
+#define ATTACHMENT_SWEEP_NS	  10000000000ull
+#define ATTACHMENT_SWEEP_EVERY_NS 3600000000000ull
+
+struct attachments_config {
+	uint64_t auto_len; /* attachments up to so many bytes are fetched by themselves */
+	uint64_t room_len; /* of posts of people that are followed, with their attachments */
+};
+
+void social_attachments_config_defaults(struct attachments_config *config);
 
 /* What the node does for it. */
 struct attachment_ways {
 	/* Blobs come that no post names yet; nothing is swept until as many release. 0 or WEFT_EBUSY. */
 	int (*hold)(void *ctx);
 	void (*release)(void *ctx);
+	/* Sweeps what nothing refers to: 0 or WEFT_EBUSY. */
+	int (*sweep)(void *ctx);
+	void *ctx;
+};
+/* What is known of people. */
+struct attachment_people {
+	/* The node of key may have what belongs to the post. */
+	bool (*may_have)(void *ctx, const uint8_t *key, const uint8_t *post);
+	/* It is asked for posts, so for their attachments, too. */
+	bool (*is_related)(void *ctx, const uint8_t *key);
 	void *ctx;
 };
 /* All borrowed until social_attachments_close, but the ways, which are copied. */
 struct attachments_params {
 	const struct social_ground *ground;
 	struct jobs *jobs;
+	struct post_store *posts;
+	struct post_holders *holders;
+	struct attachments_config config;
 	struct attachment_ways ways;
+	struct attachment_people people;
+	uint64_t now_ns;
 };
+size_t social_attachments_footprint(void);
 WEFT_MUST_CHECK
 int social_attachments_open(const struct attachments_params *params,
 			    struct attachments **out_attachments);
 /* social_attachments_stop: callers get WEFT_ECLOSED; it waits for jobs. Both take NULL. */
 void social_attachments_stop(struct attachments *attachments);
 void social_attachments_close(struct attachments *attachments);
+
+/*
+ * social_attachments_synced: a sync with a node ended, which may have what is missing; takes NULL.
+ * social_attachments_want: those whose bits are set are fetched, however large they are. 0, WEFT_EABSENT (no
+ * such post, or it has none), WEFT_EFULL or an error.
+ */
+void social_attachments_synced(struct attachments *attachments,
+			       const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+WEFT_MUST_CHECK
+int social_attachments_want(struct attachments *attachments, const uint8_t post[static POST_ID_LEN],
+			    uint32_t which, uint64_t now_ns);
+/*
+ * social_attachments_each_blob calls fn with the blobs that no post names itself, until it returns false:
+ * chunks of public files. Returns whether all were given.
+ */
+bool social_attachments_each_blob(struct attachments *attachments,
+				  bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg);
+
+struct attachments_stats {
+#define FIGURE FIGURE_FIELD
+#include "social/attachments/social_attachments_counters.def"
+};
+void social_attachments_stats(const struct attachments *attachments,
+			      struct attachments_stats *out_stats);
 
 /* --- making --- */
 

@@ -159,7 +159,8 @@ bool social_posts_each_attachment(struct post_store *posts,
 		struct post_parts parts;
 		struct post post;
 
-		if (!(row->flags & POST_ATTACHED) || !entry)
+		/* Of a former edition nothing is kept but its text. */
+		if (!(row->flags & POST_ATTACHED) || row->flags & POST_SUPERSEDED || !entry)
 			continue;
 		is_whole = social_posts_row_read_in(posts, &snapshot, entry, &record) == 0 &&
 			   social_posts_body_in(posts, &snapshot, &record, &parts) == 0 &&

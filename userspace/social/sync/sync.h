@@ -195,6 +195,13 @@ WEFT_MUST_CHECK
 int social_sync_with(struct sync *sync, const struct sync_order *order, uint64_t now_ns);
 
 /*
+ * social_sync_may_give: the node of key, as it is known in its session, may have what belongs to the post.
+ * A public post is for all that name it.
+ */
+bool social_sync_may_give(struct sync *sync, const uint8_t key[static MESH_KEY_LEN],
+			  const uint8_t id[static POST_ID_LEN]);
+
+/*
  * social_sync_news: a post is new here, or its visibility is. Peers in session that may have it
  * hear of it within SYNC_NEWS_DELAY_NS, but from (NULL: none), of which it came.
  */

@@ -319,6 +319,23 @@ bool social_sync_compares(struct sync *sync, const struct sync_peer *peer,
 	return social_sync_may_have(sync, &other, row);
 }
 
+bool social_sync_may_give(struct sync *sync, const uint8_t key[static MESH_KEY_LEN],
+			  const uint8_t id[static POST_ID_LEN])
+{
+	const struct sync_parts *parts = &sync->params.parts;
+	const struct sync_asker asker = {.peer = social_sync_peer_find(sync, key)};
+	struct post_row row;
+
+	if (parts->is_blocked(parts->ctx, key) || !parts->row(parts->ctx, id, &row))
+		return false;
+	if (row.audience == SYNC_AUDIENCE_PUBLIC)
+		return true;
+	if (!asker.peer)
+		return false;
+	social_sync_question(sync);
+	return social_sync_may_have(sync, &asker, &row);
+}
+
 /* --- what waits for its marks --- */
 
 bool social_sync_giving_add(struct sync_giving **giving, const struct sync_peer *peer,
