@@ -165,3 +165,88 @@ def verify_deletion(data, author, post_id):
     fields = verify(data, "delete", author)
     need(fields[0] == post_id and isinstance(fields[1], int), "of another post")
     return fields
+
+
+# --- what people, nodes and groups say of themselves ---
+
+def aead_seal(text, bound, nonce, key):
+    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(text, bound, nonce, key)
+
+
+def agreed_wrap(seed, other, reader, secret, nonce, context, info):
+    """A secret of 32 bytes for reader, by a key that both sides agree on."""
+    return nonce + aead_seal(secret, reader, nonce, b3(agreed(seed, other) + info, context))
+
+
+def agreed_unwrap(seed, other, reader, wrapped, context, info):
+    return aead_open(wrapped[12:], reader, wrapped[:12], b3(agreed(seed, other) + info, context))
+
+
+def seal_profile(seed, reader, text, fresh):
+    """What a person shows to one reader; all are of 1,272 bytes. fresh is a key and two nonces."""
+    key, first, second = fresh[:32], fresh[32:44], fresh[44:56]
+    padded = (len(text).to_bytes(2, "big") + text).ljust(1184, b"\0")
+    return (agreed_wrap(seed, reader, reader, key, first, "mesh/distsoc/profile-wrap/v1", reader) + second
+            + aead_seal(padded, public_of(seed), second, key))
+
+
+def open_profile(seed, author, sealed):
+    key = agreed_unwrap(seed, author, public_of(seed), sealed[:60], "mesh/distsoc/profile-wrap/v1", public_of(seed))
+    padded = aead_open(sealed[72:], author, sealed[60:72], key)
+    return padded[2:2 + int.from_bytes(padded[:2], "big")]
+
+
+def group_info(group, epoch, member):
+    return group + epoch.to_bytes(8, "big") + member
+
+
+def seal_epoch(seed, member, group, epoch, secret, nonce):
+    return agreed_wrap(seed, member, member, secret, nonce, "mesh/distsoc/group-wrap/v1", group_info(group, epoch, member))
+
+
+def open_epoch(seed, sealer, group, epoch, wrapped):
+    own = public_of(seed)
+    return agreed_unwrap(seed, sealer, own, wrapped, "mesh/distsoc/group-wrap/v1", group_info(group, epoch, own))
+
+
+def seal_replica(note, content_key, nonce):
+    return nonce + aead_seal(note, None, nonce, b3(content_key, "mesh/distsoc/replica-map/v1"))
+
+
+def open_replica(sealed, content_key):
+    return aead_open(sealed[12:], None, sealed[:12], b3(content_key, "mesh/distsoc/replica-map/v1"))
+
+
+def succession(former_seed, next_seed, time_ms):
+    words = {0: public_of(former_seed), 1: public_of(next_seed), 2: time_ms}
+    by_former = nacl.signing.SigningKey(former_seed).sign(signed_text("succeeded", canonical(words))).signature
+    return sign(next_seed, "successor", {**words, 3: by_former})
+
+
+def vectors():
+    """One of each object, as tests/vectors/social.json has them. Secrets are what they are for."""
+    ada, ben, epoch = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
+    one, two, three = map(public_of, (ada, ben, epoch))
+    when, post, nonce = 1800000000000, bytes([9]) * 32, bytes(range(12))
+    group = b3(three + bytes(16))
+    fresh = bytes([7]) * 32 + bytes(range(12)) + bytes(range(100, 112))
+    state = {0: group, 1: three, 2: 1, 3: sorted([[one, 3], [two, 5]]), 4: [0, 1], 5: post, 6: bytes([8]) * 32}
+    note = sign(ada, "replica", {0: post, 1: one, 2: 0, 3: when})
+    return {
+        "profile": sign(ada, "profile", {0: one, 1: when, 2: "Ada", 3: "Schreibt\nüber Zahlen", 4: [two], 5: post,
+                                         6: [two], 7: b3(three, "mesh/distsoc/next-key/v1")}),
+        "profilecircle": sign(ada, "profilecircle", {0: 0, 1: bytes(16), 2: seal_profile(
+            ada, two, canonical({0: when, 1: "A.", 2: "for Ben"}), fresh)}),
+        "successor": succession(ada, ben, when),
+        "address": sign(ada, "address", {0: when, 1: [{0: bytes([192, 0, 2, 1]), 1: 7000, 2: 0}], 2: 3}),
+        "replica": note,
+        "sealed_replica": seal_replica(note, bytes([7]) * 32, nonce),
+        "post": sign(ada, "post", {0: post, 1: bytes(16), 2: bytes([8]) * 32}),
+        "delete": sign(ada, "delete", {0: post, 1: when}),
+        "vis": sign(ada, "vis", {0: post, 1: 4, 2: GROUP, 4: [group, 1, bytes(60), three]}),
+        "group": sign(ada, "group", state),
+        "sealed_epoch": seal_epoch(ada, two, group, 1, epoch, nonce),
+        "grouphide": sign(ada, "grouphide", {0: group, 1: post, 2: True, 3: when}),
+        "groupleave": sign(ada, "groupleave", {0: group, 1: when}),
+        "groupproof": sign(epoch, "groupproof", {0: group, 1: 1, 2: bytes(16)}),
+    }

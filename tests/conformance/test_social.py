@@ -60,6 +60,26 @@ def test_an_altered_object_is_refused(lab):
             check(False, f"object {part}, byte {at}: it was taken")
 
 
+def test_each_object_is_what_the_vectors_have(lab):
+    """tests/unit/conformance/test_social_vectors.c reads, opens and makes the same bytes."""
+    kept = json.loads(pathlib.Path("tests/vectors/social.json").read_text())["vectors"]
+    made = {name: data.hex() for name, data in social.vectors().items()}
+    check_eq(kept, made, "the vectors")
+
+
+def test_what_was_sealed_opens_for_its_reader_alone(lab):
+    made = social.vectors()
+    ada, group = social.public_of(KEY1), social.b3(social.public_of(bytes([3]) * 32) + bytes(16))
+    sealed = social.verify(made["profilecircle"], "profilecircle", ada)[2]
+    check_eq(social.loads(social.open_profile(KEY2, ada, sealed))[2], "for Ben", "a profile for one reader")
+    refused("a profile for another", social.open_profile, KEY0, ada, sealed)
+    check_eq(social.open_epoch(KEY2, ada, group, 1, made["sealed_epoch"]), bytes([3]) * 32, "the key of an epoch")
+    refused("the key of another epoch", social.open_epoch, KEY2, ada, group, 2, made["sealed_epoch"])
+    refused("a key for another member", social.open_epoch, KEY0, ada, group, 1, made["sealed_epoch"])
+    check_eq(social.open_replica(made["sealed_replica"], bytes([7]) * 32), made["replica"], "a note for readers")
+    refused("a note without the key", social.open_replica, made["sealed_replica"], KEY2)
+
+
 def seed_of(node):
     """The secret key of a node, as it lies in its file: a magic, a kind, the seed, the public key."""
     found = [path for path in node.state.rglob("*") if path.is_file() and "key" in path.name and path.stat().st_size < 200]

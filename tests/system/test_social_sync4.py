@@ -9,12 +9,14 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "conformance"))
 from lab import Skip, check, check_eq, run
 
 try:
     import cbor2
     import nacl.signing
     import oracle
+    import social_objects
 except ImportError as missing:
     print(f"python3-cbor2 and python3-nacl are needed: {missing}")
     sys.exit(77)
@@ -111,6 +113,40 @@ def test_a_program_completes_hello_and_posts_and_its_post_comes_back(lab):
     check_eq(alice.hello(ids)[2], [], "what is named is not given")
     asked, = alice.say("PostRequest", {"post_ids": [post["id"], "00" * 32]}, 1)
     check_eq([row["id"] for row in asked["Posts"]["posts"]], [post["id"]], "asked for by its id")
+
+
+def as_json(post, claim, visibility):
+    """The objects of a post as sync/4 has them."""
+    made_post = social_objects.Post(post, claim, visibility)
+    readers = [{"recipient": row[0].hex(), "wrapped_cek": row[1].hex()} for row in made_post.vis.get(3, [])]
+    return {"id": made_post.id.hex(),
+            "post": {"author": made_post.author.hex(), "timestamp": made_post.time_ms, "content": made_post.content,
+                     "attachments": []},
+            "visibility": {"Encrypted": {"recipients": readers}} if readers else "Public",
+            "claim": claim.hex(), "signed_visibility": visibility.hex()}
+
+
+def test_posts_that_python_sealed_are_read_by_the_node(lab):
+    a = lab.daemon("a").start()
+    alice = bytes.fromhex(ALICE)
+    a.call("FollowPerson", person=oracle.z32(social_objects.public_of(alice)))
+    program, now_ms = Program(lab, a, ALICE), int(time.time() * 1000)
+    program.hello()
+    texts = {"public": "for all, from Python", "sealed": "for one, from Python", "direct": "psst, from Python"}
+    how = {"public": (texts["public"], None), "sealed": (texts["sealed"], [own_key(a)]),
+           "direct": (social_objects.DIRECT + texts["direct"], [own_key(a)])}
+    ids = {}
+    for number, (name, (text, readers)) in enumerate(sorted(how.items())):
+        fresh = [bytes([number + at]) * size for at, size in ((1, 32), (11, 12), (21, 12))]
+        objects = social_objects.make(alice, text, readers, now_ms + number, bytes([number]) * 16, fresh)
+        ids[name] = oracle.z32(social_objects.b3(objects[0]))
+        program.say("Posts", {"posts": [as_json(*objects)]}, 0)
+    deadline = time.monotonic() + 20
+    while len(program.hello()[0]) < len(ids):
+        check(time.monotonic() < deadline, f"they are not kept: {a.json('status')['counters']}")
+        time.sleep(0.3)
+    for name, post_id in ids.items():
+        check_eq(a.call("ShowPost", post=post_id)["post"]["text"], texts[name], name)
 
 
 def test_another_program_hears_of_an_id_and_gets_no_content(lab):
