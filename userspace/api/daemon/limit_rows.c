@@ -199,6 +199,17 @@ static void posts_add(const struct limit_listing *limits, const struct posts_con
 	ROWS_ADD(limits, rows);
 }
 
+static void attachments_add(const struct limit_listing *limits,
+			    const struct attachments_stats *stats)
+{
+	const struct limit_row rows[] = {
+		{"posts with attachments", COUNT, ATTACHED_POSTS_MAX, stats->post_cnt, NOT_KEPT,
+		 (int64_t)stats->full_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 /* What the person at this node chose; what others fill are pools. */
 static void people_add(const struct limit_listing *limits, const struct people_stats *stats)
 {
@@ -245,6 +256,7 @@ void api_limit_rows_offers(const struct limit_listing *limits, const struct node
 	if (api->social) {
 		people_add(limits, &f->social_people);
 		posts_add(limits, &config->social.posts, &f->posts);
+		attachments_add(limits, &f->attachments);
 		groups_add(limits, &f->social_groups);
 	}
 }

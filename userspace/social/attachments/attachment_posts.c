@@ -167,6 +167,28 @@ bool social_attached_has_room(const struct attached *of, uint64_t len)
 	}
 }
 
+/* A piece that two posts name may have come by the run of the other one. */
+void social_attached_recount(struct attached *of, const struct post *post)
+{
+	struct attachments *attachments = of->attachments;
+	uint64_t sum_len = 0, len;
+	struct store_snapshot *snapshot;
+	bool is_whole;
+
+	if (store_snapshot_open(attachments->params.ground->store, &snapshot) < 0)
+		return;
+	for (unsigned i = 0; i < post->attachment_cnt; i++) {
+		struct attachment_pieces pieces;
+
+		if (social_pieces_of(&post->attachments[i], of->is_public, &pieces) &&
+		    stored_measure(snapshot, &pieces, &len, &is_whole) == 0)
+			sum_len += len;
+	}
+	store_snapshot_close(snapshot);
+	*share_len(attachments, of->share) += sum_len - of->stored_len;
+	of->stored_len = sum_len;
+}
+
 void social_attached_stored(struct attached *of, size_t len)
 {
 	of->stored_len += len;

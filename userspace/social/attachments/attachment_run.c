@@ -144,6 +144,8 @@ static void run_end(struct attachment_run *run)
 	struct attached *of = run->of;
 	struct attachments *attachments = of->attachments;
 
+	if (run->err == 0)
+		social_attached_recount(of, &run->post);
 	if (run->err < 0) {
 		of->failure_cnt++;
 		of->due_ns = attachments->now_ns + retry_ns(of->failure_cnt);

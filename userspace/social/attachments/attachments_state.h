@@ -109,6 +109,8 @@ void social_attached_drop(struct attached *of, uint64_t now_ns);
 void social_attached_look(struct attached *of, uint64_t now_ns);
 /* social_attached_has_room: the share of the post takes len more bytes. */
 bool social_attached_has_room(const struct attached *of, uint64_t len);
+/* social_attached_recount: of post, its bytes that are here. */
+void social_attached_recount(struct attached *of, const struct post *post);
 /* social_attached_stored: of so many bytes more. */
 void social_attached_stored(struct attached *of, size_t len);
 

@@ -98,6 +98,29 @@ static void test_wrong_bytes_are_dropped_and_another_node_is_asked(void)
 	end();
 }
 
+static void test_a_piece_that_another_run_brought_counts_for_both_posts(void)
+{
+	uint8_t id[POST_ID_LEN];
+
+	begin();
+	id_of("hello", id);
+	(void)post_say(1, id);
+	(void)post_say(2, id);
+	CHECK_EQ(ask_cnt, 2);
+	answer("hello", 0);
+	answer("hello", 0);
+	CHECK_EQ(figures().wanted_len, 10);
+	id_of("other", id);
+	(void)post_say(1, id);
+	(void)post_say(2, id);
+	answer("other", 0);
+	answer(NULL, WEFT_EABSENT);
+	rig_pass(40 * NS_PER_S);
+	CHECK_EQ(figures().waiting_cnt, 0);
+	CHECK_EQ(figures().wanted_len, 20);
+	end();
+}
+
 static void test_two_posts_of_one_author_are_fetched_at_once_and_no_more(void)
 {
 	static const char *const texts[] = {"text1", "text2", "text3"};
@@ -209,6 +232,7 @@ int main(void)
 	RUN(test_a_silent_node_keeps_no_place_and_is_asked_at_its_next_sync);
 	RUN(test_a_node_is_tried_again_at_longer_and_longer_times);
 	RUN(test_wrong_bytes_are_dropped_and_another_node_is_asked);
+	RUN(test_a_piece_that_another_run_brought_counts_for_both_posts);
 	RUN(test_two_posts_of_one_author_are_fetched_at_once_and_no_more);
 	RUN(test_what_is_larger_comes_when_asked_for_alone);
 	RUN(test_no_node_in_session_is_no_question);

@@ -82,6 +82,25 @@ static void test_an_unknown_peer_gets_public_posts_of_the_author_that_it_names_a
 	rig_end();
 }
 
+static void test_what_belongs_to_a_post_is_for_its_readers_alone(void)
+{
+	static const uint8_t unknown[POST_ID_LEN] = {7};
+	struct rig_post for_bob, for_all;
+
+	begin();
+	b->related = c->related = WHO(ALICE);
+	for_bob = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(BOB));
+	for_all = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+	CHECK(!social_sync_may_give(a->sync, rig_key(BOB), for_bob.id)); /* it has no session */
+	rig_meet(b, a);
+	rig_meet(c, a);
+	CHECK(social_sync_may_give(a->sync, rig_key(BOB), for_bob.id));
+	CHECK(!social_sync_may_give(a->sync, rig_key(CAROL), for_bob.id));
+	CHECK(social_sync_may_give(a->sync, rig_key(CAROL), for_all.id));
+	CHECK(!social_sync_may_give(a->sync, rig_key(BOB), unknown));
+	rig_end();
+}
+
 /* --- a forbidden post is as one that is not there --- */
 
 static size_t bytes_of(const struct mesh_reply *reply, uint8_t *out)
@@ -367,6 +386,7 @@ static void test_a_blocked_peer_gets_what_a_node_has_that_holds_nothing(void)
 int main(void)
 {
 	RUN(test_follows_and_proofs_are_said_to_chosen_peers_alone);
+	RUN(test_what_belongs_to_a_post_is_for_its_readers_alone);
 	RUN(test_an_unknown_peer_gets_public_posts_of_the_author_that_it_names_alone);
 	RUN(test_answers_about_a_forbidden_post_are_those_about_an_unknown_one);
 	RUN(test_a_deletion_is_said_to_followers_of_its_author_alone);
