@@ -225,8 +225,8 @@ $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(Q)$(call link,$< $(BENCH_SUPPORT) $(BENCH_MORE)) -lm
 $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
-$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger $(B_DIR)/bench/social $(B_DIR)/bench/social-sync: $(SUPPORT)
-$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger $(B_DIR)/bench/social $(B_DIR)/bench/social-sync: BENCH_MORE = $(SUPPORT)
+$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger $(B_DIR)/bench/social $(B_DIR)/bench/social-sync $(B_DIR)/bench/social-sync_fill $(B_DIR)/bench/social-follows: $(SUPPORT)
+$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger $(B_DIR)/bench/social $(B_DIR)/bench/social-sync $(B_DIR)/bench/social-sync_fill $(B_DIR)/bench/social-follows: BENCH_MORE = $(SUPPORT)
 $(B_DIR)/bench/search $(B_DIR)/bench/offers $(B_DIR)/bench/offers-routed: $(SUPPORT)
 $(B_DIR)/bench/search $(B_DIR)/bench/offers $(B_DIR)/bench/offers-routed: BENCH_MORE = $(SUPPORT) $(shell pkg-config $(if $(DYNAMIC),,--static) --libs sqlite3)
 
