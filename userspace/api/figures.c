@@ -57,6 +57,8 @@ static const struct row rows[] = {
 #include "social/read/social_read_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_write, kind, field, meaning)
 #include "social/write/social_write_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_mail, kind, field, meaning)
+#include "social/mail/social_mail_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_routes, kind, field, meaning)
 #include "social/routes/social_routes_counters.def"
 #define FIGURE(kind, field, meaning) ROW(replicas, kind, field, meaning)
@@ -277,6 +279,7 @@ static void social_figures_read(const struct social *social, struct figures *out
 	social_routes_stats(social_routes_of(social), &out_figures->social_routes);
 	social_read_stats(social_read_of(social), &out_figures->social_read);
 	social_write_stats(social_write_of(social), &out_figures->social_write);
+	social_mail_stats(social_mail_of(social), &out_figures->social_mail);
 	social_sync_stats(social_sync_of(social), &out_figures->social_sync);
 	social_replicas_stats(social_replicas_of(social), &out_figures->replicas);
 	social_attachments_stats(social_attachments_of(social), &out_figures->attachments);

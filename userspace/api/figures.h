@@ -33,6 +33,7 @@
 #include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
 #include "social/groups/groups.h"
+#include "social/mail/social_mail.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/read/social_read.h"
@@ -103,6 +104,7 @@ struct figures {
 	struct social_routes_stats social_routes;
 	struct replicas_stats replicas;
 	struct attachments_stats attachments;
+	struct social_mail_stats social_mail;
 	struct revoke_stats revoke;
 	struct sync_stats social_sync;
 	struct social_search_stats social_search;

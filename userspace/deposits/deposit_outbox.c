@@ -263,7 +263,9 @@ static int put_write(struct deposit_out *out, struct writer *w)
 static int put_send(struct deposit_out *out, uint64_t now_ns)
 {
 	struct deposits *deposits = out->deposits;
+	const struct deposits_params *params = &deposits->params;
 	struct writer w = writer_of(deposits->message, sizeof(deposits->message));
+	struct peer_places places;
 	struct mesh_ask ask = {
 		.type = MESH_MAILBOX_PUT,
 		.payload = deposits->message,
@@ -276,10 +278,9 @@ static int put_send(struct deposit_out *out, uint64_t now_ns)
 	int err = put_write(out, &w);
 
 	ask.payload_len = writer_len(&w);
-	memcpy(ask.peer.key, out->row->peer, DEPOSIT_KEY_LEN);
+	ask.peer = deposits_peer(deposits, out->row->part, out->row->peer, &places, now_ns);
 	if (err == 0)
-		err = ops_of(deposits)->ask(deposits->params.mesh.mesh, &ask, now_ns,
-					    &out->request);
+		err = params->mesh.ops->ask(params->mesh.mesh, &ask, now_ns, &out->request);
 	return err;
 }
 
@@ -349,6 +350,17 @@ void deposits_out_look(struct deposits *deposits, const uint8_t *recipient, cons
 
 	if (row)
 		timer_set(deposits->params.timers, &row->out->timer, now_ns);
+}
+
+/* Only what waits: one that is kept is looked at when that is due. */
+void deposits_out_hurry(struct deposits *deposits, const uint8_t *store, uint64_t now_ns)
+{
+	struct deposit_out *out = NULL;
+
+	while ((out = pool_next(&deposits->out_pool, out)))
+		if (out->state == DEPOSIT_WAITING && !out->request &&
+		    memcmp(out->row->peer, store, DEPOSIT_KEY_LEN) == 0)
+			timer_set(deposits->params.timers, &out->timer, now_ns);
 }
 
 /* --- rows --- */
@@ -548,4 +560,24 @@ void deposits_out_stop(struct deposits *deposits)
 			ops_of(deposits)->cancel(out->request);
 		out->request = NULL;
 	}
+}
+
+bool deposits_find_out(const struct deposits *deposits, const struct deposit_draft *draft,
+		       struct deposit_progress *out_progress)
+{
+	uint8_t id[DEPOSIT_ID_LEN];
+	const struct deposit_record as = {
+		.recipient = draft->recipient, .id = id, .peer = draft->store};
+	const struct deposit_row *row;
+
+	deposits_id_of(draft->receipt, id);
+	row = deposits_rows_lookup_out(deposits, &as);
+	if (row)
+		*out_progress = progress_of(row->out);
+	return row != NULL;
+}
+
+unsigned deposits_out_cnt(const struct deposits *deposits, enum deposit_kind kind)
+{
+	return deposits->out_cnts[kind];
 }

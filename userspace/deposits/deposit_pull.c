@@ -76,9 +76,10 @@ static int pull_send(struct deposit_pull *pull, unsigned type, size_t len, uint6
 		.reply = on_reply,
 		.arg = pull,
 	};
+	struct peer_places places;
 	int err;
 
-	memcpy(ask.peer.key, pull->store, sizeof(pull->store));
+	ask.peer = deposits_peer(deposits, 0, pull->store, &places, now_ns);
 	err = ops_of(deposits)->ask(deposits->params.mesh.mesh, &ask, now_ns, &pull->request);
 	if (err < 0)
 		pull->request = NULL;

@@ -38,6 +38,18 @@ void deposits_due(struct deposits *deposits, uint64_t now_ns)
 	timer_set(deposits->params.timers, &deposits->timer, next_ns < end_ns ? next_ns : end_ns);
 }
 
+struct mesh_peer deposits_peer(const struct deposits *deposits, unsigned kind, const uint8_t *store,
+			       struct peer_places *out_places, uint64_t now_ns)
+{
+	const struct deposits_params *params = &deposits->params;
+	struct mesh_peer peer = {.addr_cnt = 0};
+
+	if (params->peer_of)
+		return params->peer_of(params->ctx, kind, store, out_places, now_ns);
+	memcpy(peer.key, store, sizeof(peer.key));
+	return peer;
+}
+
 static void on_due(struct timer *timer, uint64_t now_ns)
 {
 	struct deposits *deposits = container_of(timer, struct deposits, timer);
@@ -144,8 +156,11 @@ void deposits_close(struct deposits *deposits)
 void deposits_session_up(struct deposits *deposits, const uint8_t key[static MESH_KEY_LEN],
 			 uint64_t now_ns)
 {
-	if (deposits)
-		deposits_pull_look(deposits, key, now_ns);
+	if (!deposits || deposits->is_stopped)
+		return;
+	deposits_pull_look(deposits, key, now_ns);
+	if (deposits->out_pool.used_cnt > 0)
+		deposits_out_hurry(deposits, key, now_ns);
 }
 
 /* --- figures --- */

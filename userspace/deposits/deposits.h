@@ -72,6 +72,7 @@ struct deposits;
 /* What a deposit holds; the first byte inside the seal. Further ones are for later parts. */
 enum deposit_kind {
 	DEPOSIT_SERVICE_MESSAGE = 1, /* header and payload */
+	DEPOSIT_SOCIAL = 2,	     /* an envelope of social/mail/ */
 	DEPOSIT_KIND_MAX = 7,
 };
 
@@ -98,6 +99,12 @@ struct deposits_params {
 	enum fair_class (*class_of)(void *ctx, const uint8_t *key);
 	/* As relay_messages_admit: false, call was answered. NULL: all may. */
 	bool (*admit)(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+	/*
+	 * The STORE node of a deposit of kind (enum deposit_kind; 0: of a pull), as it is to be dialled;
+	 * *out_places has what it borrows. NULL: where the mesh, and what looks for keys, know it.
+	 */
+	struct mesh_peer (*peer_of)(void *ctx, unsigned kind, const uint8_t *store,
+				    struct peer_places *out_places, uint64_t now_ns);
 	void *ctx;
 	uint64_t now_ns;
 };
@@ -109,7 +116,10 @@ WEFT_MUST_CHECK
 int deposits_open(const struct deposits_params *params, struct deposits **out_deposits);
 void deposits_stop(struct deposits *deposits);
 void deposits_close(struct deposits *deposits);
-/* deposits_session_up: a neighbour is there. One that is a STORE node is asked for deposits. */
+/*
+ * deposits_session_up: a neighbour is there. One that is a STORE node is asked for deposits, and gets those
+ * of this node that wait for it.
+ */
 void deposits_session_up(struct deposits *deposits, const uint8_t key[static MESH_KEY_LEN],
 			 uint64_t now_ns);
 
@@ -235,6 +245,15 @@ unsigned deposits_withdraw(struct deposits *deposits, const uint8_t id[static DE
  */
 WEFT_MUST_CHECK
 int deposits_choose(struct deposits *deposits, uint8_t out_key[static MESH_KEY_LEN]);
+
+/*
+ * deposits_find_out: how the deposit with draft's store, recipient and receipt does, which may not be
+ * NULL; false: none is in the outbox. out_progress is borrowed until the next change.
+ */
+bool deposits_find_out(const struct deposits *deposits, const struct deposit_draft *draft,
+		       struct deposit_progress *out_progress);
+/* deposits_out_cnt: how many of kind the outbox has. */
+unsigned deposits_out_cnt(const struct deposits *deposits, enum deposit_kind kind);
 
 /* --- figures --- */
 

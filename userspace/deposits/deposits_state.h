@@ -274,6 +274,9 @@ static inline bool deposits_is_own_key(const struct deposits *deposits, const ui
 
 /* deposits.c: batches or expiry may be due earlier. */
 void deposits_due(struct deposits *deposits, uint64_t now_ns);
+/* deposits_peer: store as it is to be dialled for deposits of kind; 0: for a pull. */
+struct mesh_peer deposits_peer(const struct deposits *deposits, unsigned kind, const uint8_t *store,
+			       struct peer_places *out_places, uint64_t now_ns);
 
 /* --- deposit_rows.c: names, recipients and the end of lives --- */
 
@@ -431,6 +434,8 @@ void deposits_out_leave(struct deposits *deposits, struct deposit_row *row);
 /* deposits_out_look: what is kept here of id for recipient changed; the deposit may be of this node. */
 void deposits_out_look(struct deposits *deposits, const uint8_t *recipient, const uint8_t *id,
 		       uint64_t now_ns);
+/* deposits_out_hurry: a session with store is there; what waits for it goes at once. */
+void deposits_out_hurry(struct deposits *deposits, const uint8_t *store, uint64_t now_ns);
 /* deposits_out_expire drops row, whose life is over. */
 void deposits_out_expire(struct deposits *deposits, struct deposit_row *row, uint64_t now_ns);
 

@@ -28,14 +28,15 @@ int node_open_deposits(struct node *node, char *what)
 		.wall_s = on_wall_s,
 		.class_of = node_peer_class,
 		.admit = on_admit,
+		.peer_of = node_store_peer,
 		.ctx = node,
 		.now_ns = node->home->now_ns,
 	};
 
 	snprintf(what, NODE_WHAT_CAP, "deposits for nodes that are away");
 	params.config.is_store = params.config.is_store && !node->config->mesh.is_light;
-	/* Offers leave some of their own. */
-	if (!params.config.is_store && !node->config->offers.is_on)
+	/* Offers and people leave some of their own. */
+	if (!params.config.is_store && !node->config->offers.is_on && !node->config->social.is_on)
 		return 0;
 	return deposits_open(&params, &node->deposits);
 }

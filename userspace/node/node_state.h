@@ -281,6 +281,13 @@ WEFT_MUST_CHECK
 int node_open_social(struct node *node, char *what);
 void node_stop_social(struct node *node);
 void node_close_social(struct node *node);
+/* node_store_peer: a STORE node as deposits dial it; what people leave is told to no locator. */
+struct mesh_peer node_store_peer(void *ctx, unsigned kind, const uint8_t *store,
+				 struct peer_places *out_places, uint64_t now_ns);
+/* node_mail_boxes: of the node. node_register_mail, once the social layer is there: 0 or WEFT_EEXISTS. */
+extern const struct mail_boxes node_mail_boxes;
+WEFT_MUST_CHECK
+int node_register_mail(struct node *node);
 /* node_is_unsought: key is of people, and never looked for on a DHT. */
 bool node_is_unsought(void *ctx, const uint8_t *key);
 /* offers_params.c. */

@@ -163,6 +163,7 @@ int node_open_social(struct node *node, char *what)
 					 .sweep = on_sweep,
 					 .ctx = node}},
 		.jobs = node->home->jobs,
+		.boxes = node->deposits ? node_mail_boxes : (struct mail_boxes){.put = NULL},
 		.slots = {.is_light = node->config->mesh.is_light,
 			  .session_cap = node->config->mesh.session_cap},
 		.now_ns = node->home->now_ns,
@@ -172,8 +173,9 @@ int node_open_social(struct node *node, char *what)
 	snprintf(what, NODE_WHAT_CAP, "posts and people");
 	if ((err = attachments_keep(node)) < 0 || !params.config.is_on)
 		return err;
-	err = social_open(&params, &node->social);
-	return err < 0 ? err : literal_open(node);
+	if ((err = social_open(&params, &node->social)) < 0 || (err = node_register_mail(node)) < 0)
+		return err;
+	return literal_open(node);
 }
 
 bool node_is_unsought(void *ctx, const uint8_t *key)

@@ -30,7 +30,8 @@ size_t social_footprint(const struct social_config *config)
 	social_slots_config_defaults(&slots);
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
 	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint() +
-	       social_attachments_footprint() + social_slots_footprint(&slots);
+	       social_attachments_footprint() + social_slots_footprint(&slots) +
+	       social_mail_footprint();
 }
 
 /* A person of this node. */
@@ -225,10 +226,34 @@ static void on_post_moved(void *ctx, enum post_moved what, const struct post_vie
 	}
 }
 
+static bool on_may_leave(void *ctx, const uint8_t *member)
+{
+	const struct social *social = ctx;
+
+	return social->mail && social_mail_may_leave(social->mail, member);
+}
+
+static void on_group_word(void *ctx, const struct group_word *word, uint64_t now_ns)
+{
+	const struct mail_group message = {.group = word->group,
+					   .member = word->member,
+					   .epoch = word->epoch,
+					   .shard = word->shard,
+					   .type = word->type,
+					   .bytes = word->bytes,
+					   .len = word->len};
+	const struct social *social = ctx;
+
+	if (social->mail)
+		social_mail_group(social->mail, &message, now_ns);
+}
+
 static int groups_open(struct social *social, uint64_t now_ns)
 {
 	const struct groups_params params = {.ground = social->ground,
 					     .own_key = on_own_key,
+					     .may_leave = on_may_leave,
+					     .leave = on_group_word,
 					     .hidden = on_hidden,
 					     .ctx = social,
 					     .now_ns = now_ns};
@@ -263,6 +288,7 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = social_copies_open(social, params->now_ns)) < 0 ||
 	    (err = social_writing_open(social, params->now_ns)) < 0 ||
 	    (err = social_files_open(social, params->now_ns)) < 0 ||
+	    (err = social_posting_open(social, &params->boxes, params->now_ns)) < 0 ||
 	    (err = social_slot_links_open(social, &params->slots, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
@@ -277,6 +303,7 @@ void social_stop(struct social *social)
 		return;
 	social->is_stopped = true;
 	social_slots_stop(social->slots);
+	social_mail_stop(social->mail);
 	social_attachments_stop(social->attachments);
 	social_write_stop(social->write);
 	social_copies_stop(social);
@@ -295,6 +322,7 @@ void social_close(struct social *social)
 		return;
 	social_stop(social);
 	social_slot_links_close(social);
+	social_mail_close(social->mail);
 	social_attachments_close(social->attachments);
 	social_write_free(social->write);
 	social_read_free(social->read);
@@ -349,4 +377,5 @@ void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_
 	social_sync_session_up(social->sync, key, now_ns);
 	social_anchors_session_up(social->anchors, key, now_ns);
 	social_slots_session(social->slots, key, true, now_ns);
+	social_mail_session_up(social->mail, key, now_ns);
 }

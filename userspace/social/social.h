@@ -9,6 +9,7 @@
 #include "social/anchors/social_anchors.h"
 #include "social/attachments/attachments.h"
 #include "social/ground/social_ground.h"
+#include "social/mail/social_mail.h"
 #include "social/slots/social_slots.h"
 #include "social/intake/post_intake.h"
 #include "social/keep/post_store.h"
@@ -26,6 +27,7 @@
  *	people/	  personas, follows, circles, profiles		groups/	 epochs and their keys
  *	sync/	  what two nodes lack of each other		routes/	 where a person's node is
  *	anchors/  nodes that are always there			slots/	 neighbours of the layer
+ *	mail/	  words for people that are off
  *	replicas/ copies, quota					revoke/	 readers are taken off
  *	object/	  signed objects				seal/	 what readers alone open
  *	attachments/ files that go with posts
@@ -70,6 +72,7 @@ struct social_params {
 	struct social_config config;
 	struct social_ground ground;
 	struct social_ways ways;
+	struct mail_boxes boxes;
 	struct slots_config slots;
 	struct jobs *jobs;
 	uint64_t now_ns;
@@ -105,6 +108,7 @@ struct social_write *social_write_of(const struct social *social);
 struct attachments *social_attachments_of(const struct social *social);
 struct social_anchors *social_anchors_of(const struct social *social);
 struct social_searches *social_searches_of(const struct social *social);
+struct mail *social_mail_of(const struct social *social);
 /*
  * social_anchor_add has the profile of a persona (its index) name an anchor, with which this node checks
  * in from now on. 0, or:

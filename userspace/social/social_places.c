@@ -109,13 +109,25 @@ static bool contact_take(void *arg, const struct follow_view *view)
 	return true;
 }
 
+/* Followed in private alone, or named as an anchor by a person that is, or that is not followed. */
+static bool is_private(const struct social *social, const uint8_t *key)
+{
+	enum follow_kind kind = follow_of(social, key);
+	struct social_route route;
+
+	if (kind != FOLLOW_NONE)
+		return kind == FOLLOW_PRIVATE;
+	return social_route_look(social->routes, key, &route) && route.tier == SOCIAL_TIER_ANCHOR &&
+	       route.is_introduced && follow_of(social, route.introduced_by) != FOLLOW_PUBLIC;
+}
+
 static unsigned contacts_of(const struct social *social, const uint8_t *key,
 			    uint8_t (*out)[NODE_KEY_LEN], unsigned cap)
 {
 	struct contacts contacts = {.social = social, .but = key, .out = out, .cap = cap};
 
 	/* They would learn of it. */
-	if (follow_of(social, key) == FOLLOW_PRIVATE)
+	if (is_private(social, key))
 		return 0;
 	social_follows_each(social->people, SOCIAL_EACH_PERSONA, contact_take, &contacts);
 	return contacts.cnt;
@@ -148,15 +160,25 @@ static unsigned on_helpers(void *ctx, enum social_stage stage, const uint8_t *ke
 		return own_anchors(social, false, out, cap);
 	case SOCIAL_STAGE_LAST_RESORT:
 		/* Of a private follow the package's node is not to learn. */
-		return follow_of(social, key) == FOLLOW_PRIVATE
-			       ? 0
-			       : own_anchors(social, true, out, cap);
+		return is_private(social, key) ? 0 : own_anchors(social, true, out, cap);
 	default:
 		return 0;
 	}
 }
 
 /* --- what people change --- */
+
+/* Where a session with it leads now is in its route at once: it may be needed after a restart. */
+static void anchor_note(struct social *social, const struct social_route_hint *hint,
+			uint64_t now_ns)
+{
+	const struct mesh_seam *mesh = &social->ground.mesh;
+	uint8_t session[MESH_SESSION_ID_LEN];
+
+	if (social_route_note(social->routes, hint, now_ns) == 0 &&
+	    mesh->ops->session(mesh->mesh, hint->key, session) == 0)
+		social_routes_session_up(social->routes, hint->key, now_ns);
+}
 
 /* Anchors that a person followed names have routes, so that they are told to no locator either. */
 static void profile_note(struct social *social, const uint8_t *person, uint64_t now_ns)
@@ -171,7 +193,7 @@ static void profile_note(struct social *social, const uint8_t *person, uint64_t 
 			.key = anchors[i], .tier = SOCIAL_TIER_ANCHOR, .introduced_by = person};
 
 		if (on_tier(social, anchors[i]) <= SOCIAL_TIER_ANCHOR)
-			(void)!social_route_note(social->routes, &hint, now_ns);
+			anchor_note(social, &hint, now_ns);
 	}
 }
 

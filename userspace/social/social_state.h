@@ -3,6 +3,7 @@
 #define WEFT_SOCIAL_SOCIAL_STATE_H
 
 #include "social/groups/groups.h"
+#include "social/mail/social_mail.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/people/people.h"
@@ -34,6 +35,7 @@ struct social {
 	struct social_write *write;
 	struct attachments *attachments;
 	struct jobs *jobs;
+	struct mail *mail;
 	bool is_stopped;
 	struct slots *slots;
 	struct sync *sync;
@@ -50,6 +52,9 @@ void social_copies_close(struct social *social);
 /* social_writing.c: read/ and write/, behind all that they borrow. */
 WEFT_MUST_CHECK
 int social_writing_open(struct social *social, uint64_t now_ns);
+/* Also there: what is left at anchors, behind all that it takes from. */
+WEFT_MUST_CHECK
+int social_posting_open(struct social *social, const struct mail_boxes *boxes, uint64_t now_ns);
 /* social_files.c: attachments, behind the posts and their sync. */
 WEFT_MUST_CHECK
 int social_files_open(struct social *social, uint64_t now_ns);

@@ -26,6 +26,11 @@ static int on_group_now(void *ctx, const uint8_t *group, const uint8_t *persona,
 	return more;
 }
 
+static void on_word(void *ctx, const uint8_t *person, const uint8_t *post, uint64_t now_ns)
+{
+	social_mail_word(((struct social *)ctx)->mail, person, post, now_ns);
+}
+
 int social_writing_open(struct social *social, uint64_t now_ns)
 {
 	const struct social_read_params reading = {
@@ -48,9 +53,53 @@ int social_writing_open(struct social *social, uint64_t now_ns)
 		.read = social->read,
 		.groups = {on_group_now, social},
 		.gives_receipts = social->config.gives_receipts,
+		.left_word = on_word,
 		.ctx = social,
 	};
 	return social_write_new(&writing, &social->write);
+}
+
+/* --- what is left for people that are off --- */
+
+static bool on_anchor(void *ctx, unsigned idx, uint8_t out_key[static NODE_KEY_LEN])
+{
+	const struct social_anchors *anchors = ((const struct social *)ctx)->anchors;
+	const struct own_anchor *anchor;
+
+	for (unsigned i = 0; (anchor = social_own_anchor(anchors, i)); i++)
+		if (anchor->is_enabled && idx-- == 0) {
+			memcpy(out_key, anchor->key, NODE_KEY_LEN);
+			return true;
+		}
+	return false;
+}
+
+int social_posting_open(struct social *social, const struct mail_boxes *boxes, uint64_t now_ns)
+{
+	const struct mail_params params = {
+		.ground = &social->ground,
+		.boxes = *boxes,
+		.people = social->people,
+		.posts = social->posts,
+		.holders = social->holders,
+		.intake = social->intake,
+		.groups = social->groups,
+		.routes = social->routes,
+		.searches = social->searches,
+		.anchor = on_anchor,
+		.ctx = social,
+		.now_ns = now_ns,
+	};
+	int err = social_mail_open(&params, &social->mail);
+
+	if (err == 0)
+		social_groups_leave_again(social->groups, now_ns);
+	return err;
+}
+
+struct mail *social_mail_of(const struct social *social)
+{
+	return social->mail;
 }
 
 struct social_read *social_read_of(const struct social *social)

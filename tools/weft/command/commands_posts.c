@@ -139,7 +139,9 @@ const struct command commands_of_posts[] = {
 	.call = { API_LIST_PINS, .print = print_pins, .words = { { "limit", NULL, PAGE } } } },
 { "dm", "send", "NAME... TEXT", "write a direct message",
 	"Each reader sees the others, and there is one thread for each set of people. To a person\n"
-	"that does not follow this node it is a request, until it is accepted. TEXT: - is the standard input.",
+	"that does not follow this node it is a request, until it is accepted. For a reader that is off it\n"
+	"is left at anchors that the reader's profile names; weft post show says how it does. STATE is given,\n"
+	"left or waits. TEXT: - is the standard input.",
 	"weft dm send ann 'Shall we sail?'", NULL, 2, 64,
 	{ { "reply-to", "POST", "as a reply to a message" },
 	  { "token", "TEXT", "of one's own: a second call with it sends nothing again" },
@@ -150,7 +152,8 @@ const struct command commands_of_posts[] = {
 	"weft dm list", NULL, 0, 0, { CURSOR },
 	.call = { API_LIST_DIRECTS, .print = print_dm_list } },
 { "dm", "show", "NAME...", "show the thread with these people and no others, and take it as read",
-	"RECEIPTS: where both sides give them (social.receipts in weft.conf).",
+	"DELIVERY: given, left at anchors of the reader, or waits. RECEIPTS: where both sides give them\n"
+	"(social.receipts in weft.conf).",
 	"weft dm show ann", NULL, 1, 64,
 	{ { "as", "PERSONA", "of that persona; default: the node's own key" },
 	  { "limit", "N", "messages at most, 1 to 200; default 50" },

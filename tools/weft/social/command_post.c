@@ -185,7 +185,10 @@ void print_post_published(const struct invocation *inv, const void *reply)
 
 void print_dm_sent(const struct invocation *inv, const void *reply)
 {
-	post_print(inv, &((const struct api_send_direct_out *)reply)->post);
+	const struct api_send_direct_out *out = reply;
+
+	post_print(inv, &out->post);
+	show_part(inv, "delivery", TABLE_ROWS(out->delivery), api_view_direct_delivery_list);
 }
 
 void print_post(const struct invocation *inv, const void *reply)
@@ -196,6 +199,7 @@ void print_post(const struct invocation *inv, const void *reply)
 	fields_print(inv, &out->redundancy, api_view_post_redundancy_show);
 	show_part(inv, "attachment", TABLE_ROWS(out->post.attachments),
 		  api_view_post_attachment_list);
+	show_part(inv, "delivery", TABLE_ROWS(out->delivery), api_view_direct_delivery_list);
 	if (out->readers.cnt)
 		texts_print(inv, "readers", "reader", TABLE_ROWS(out->readers));
 }
@@ -235,7 +239,7 @@ void print_thread(const struct invocation *inv, const void *reply)
 
 /* A message as a row: what was said of it by its readers. */
 struct message_row {
-	const char *post_id, *name, *text, *receipts;
+	const char *post_id, *name, *text, *receipts, *delivery;
 	int64_t time_s;
 };
 
@@ -253,12 +257,36 @@ static const char *receipts_text(const struct invocation *inv,
 	return varlink_format(inv->blocks, "read by %u of %zu", read_cnt, receipts->cnt);
 }
 
+/* "given", or "left for 1, waits for 2" of several readers. */
+static const char *delivery_text(const struct invocation *inv,
+				 const struct api_direct_delivery_list *delivery)
+{
+	static const char *const words[] = {
+		[API_DIRECT_DELIVERY_STATE_GIVEN] = "given",
+		[API_DIRECT_DELIVERY_STATE_LEFT] = "left",
+		[API_DIRECT_DELIVERY_STATE_WAITS] = "waits",
+	};
+	size_t cnts[] = {0, 0, 0};
+	const char *text = "";
+
+	for (size_t i = 0; i < delivery->cnt; i++)
+		cnts[delivery->rows[i].state]++;
+	if (delivery->cnt == 1)
+		return words[delivery->rows[0].state];
+	for (unsigned i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++)
+		if (cnts[i])
+			text = varlink_format(inv->blocks, "%s%s%s for %zu", text,
+					      *text ? ", " : "", words[i], cnts[i]);
+	return text;
+}
+
 void print_dm(const struct invocation *inv, const void *reply)
 {
 	static const struct column columns[] = {
 		COLUMN_OF("POST", message_row, post_id, string, ID),
 		COLUMN_OF("FROM", message_row, name, string, TEXT),
 		COLUMN_OF("WRITTEN", message_row, time_s, int, TIME),
+		COLUMN_OF("DELIVERY", message_row, delivery, string, TEXT),
 		COLUMN_OF("RECEIPTS", message_row, receipts, string, TEXT),
 		COLUMN_OF("TEXT", message_row, text, string, TEXT),
 		{.heading = NULL},
@@ -277,6 +305,7 @@ void print_dm(const struct invocation *inv, const void *reply)
 					? post->author_name
 					: varlink_format(inv->blocks, "%.8s", post->author),
 			.text = post->text,
+			.delivery = delivery_text(inv, &message->delivery),
 			.receipts = receipts_text(inv, &message->receipts),
 			.time_s = post->time_s,
 		};

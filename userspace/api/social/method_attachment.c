@@ -224,6 +224,7 @@ static void on_looked(void *arg, int err, const struct attachment_view *views, u
 		return;
 	}
 	out.post = api_social_post(showing->api, blocks, showing->opened);
+	api_post_delivery(showing->api, blocks, showing->opened, &out.delivery);
 	redundancy_fill(showing->api, showing->opened->view.id, &out);
 	for (unsigned i = 0; i < cnt && i < out.post.attachments.cnt; i++)
 		view_set(blocks, &views[i], &out.post.attachments.rows[i]);

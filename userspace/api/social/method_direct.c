@@ -14,6 +14,7 @@
 static void send_reply(struct post_writing *writing, const uint8_t *id)
 {
 	struct varlink_blocks *blocks = control_blocks(writing->call);
+	struct api_direct_delivery_list delivery = {0};
 	struct opened_post *opened;
 	int err = social_read_open(social_read_of(writing->api->social), id, &opened);
 
@@ -21,8 +22,9 @@ static void send_reply(struct post_writing *writing, const uint8_t *id)
 		api_post_fail(writing->call, err, writing->what);
 		return;
 	}
-	api_reply(writing->call, send_direct,
-		  .post = api_social_post(writing->api, blocks, opened));
+	api_post_delivery(writing->api, blocks, opened, &delivery);
+	api_reply(writing->call, send_direct, .post = api_social_post(writing->api, blocks, opened),
+		  .delivery = delivery);
 	social_opened_free(opened);
 }
 
@@ -88,6 +90,25 @@ static const char *short_name(struct api *api, struct varlink_blocks *blocks, co
 	return name && *name ? name : varlink_format(blocks, "%.8s", zbase32_write(key, 32, text));
 }
 
+/* The state of the reader that is furthest from having it. */
+static const char *delivery_word(struct api *api, struct varlink_blocks *blocks,
+				 const struct opened_post *newest)
+{
+	static const char *const words[] = {
+		[API_DIRECT_DELIVERY_STATE_GIVEN] = "given",
+		[API_DIRECT_DELIVERY_STATE_LEFT] = "left",
+		[API_DIRECT_DELIVERY_STATE_WAITS] = "waits",
+	};
+	struct api_direct_delivery_list rows = {0};
+	enum api_direct_delivery_state worst = API_DIRECT_DELIVERY_STATE_GIVEN;
+
+	api_post_delivery(api, blocks, newest, &rows);
+	for (size_t i = 0; i < rows.cnt; i++)
+		if (rows.rows[i].state > worst)
+			worst = rows.rows[i].state;
+	return rows.cnt ? words[worst] : "";
+}
+
 static bool direct_add(void *arg, const struct direct_parties *parties,
 		       const struct opened_post *newest, unsigned unread_cnt)
 {
@@ -98,6 +119,7 @@ static bool direct_add(void *arg, const struct direct_parties *parties,
 		.unread = unread_cnt,
 		.newest_s = api_uint(newest->view.time_ms / 1000),
 		.newest = gist_of(blocks, newest->text),
+		.delivery = delivery_word(listing->api, blocks, newest),
 		.names = "",
 	};
 
@@ -176,6 +198,7 @@ static bool message_add(void *arg, const struct opened_post *opened)
 
 	if (opened->is_own)
 		social_receipts_each(listing->read, opened->view.id, receipt_add, &receipts);
+	api_post_delivery(listing->api, blocks, opened, &row.delivery);
 	varlink_push(blocks, &listing->messages, row);
 	social_read_shown(listing->read, opened, listing->now_ns);
 	listing->len += 2 * opened->text_len + 1024;

@@ -38,6 +38,9 @@ bool api_post_limit_read(struct control_call *call, bool has_limit, int64_t limi
 
 /* api_post_open_fail fails a call about a post of that name, which does not open. */
 void api_post_open_fail(struct control_call *call, int err, const char *name);
+/* api_post_delivery: how a direct message of this node does for its readers; no rows of another post. */
+void api_post_delivery(struct api *api, struct varlink_blocks *blocks,
+		       const struct opened_post *opened, struct api_direct_delivery_list *rows);
 /* api_post_fail fails a call about the post or the readers that what names. */
 void api_post_fail(struct control_call *call, int err, const char *what);
 

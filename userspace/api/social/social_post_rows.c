@@ -127,6 +127,61 @@ struct api_social_post api_social_post(struct api *api, struct varlink_blocks *b
 	return row;
 }
 
+/* --- delivery --- */
+
+static const char *anchors_text(struct api *api, struct varlink_blocks *blocks,
+				const struct mail_view *view)
+{
+	const char *text = "";
+
+	for (unsigned i = 0; i < view->anchor_cnt; i++) {
+		const char *name = api_post_name(api, blocks, view->anchors[i]);
+		char key[ZBASE32_KEY_TEXT_CAP];
+
+		if (!name || !*name)
+			name = varlink_format(blocks, "%.8s",
+					      zbase32_write(view->anchors[i], 32, key));
+		text = varlink_format(blocks, "%s%s%s", text, *text ? ", " : "", name);
+	}
+	return text;
+}
+
+static void delivery_add(struct api *api, struct varlink_blocks *blocks, const uint8_t *post,
+			 const uint8_t *person, struct api_direct_delivery_list *rows)
+{
+	static const enum api_direct_delivery_state states[] = {
+		[MAIL_GIVEN] = API_DIRECT_DELIVERY_STATE_GIVEN,
+		[MAIL_LEFT] = API_DIRECT_DELIVERY_STATE_LEFT,
+		[MAIL_WAITS] = API_DIRECT_DELIVERY_STATE_WAITS,
+	};
+	struct api_direct_delivery row = {.person = api_id(blocks, person)};
+	struct mail_view view;
+
+	social_mail_look(social_mail_of(api->social), post, person, &view);
+	row.state = states[view.state];
+	row.at = anchors_text(api, blocks, &view);
+	row.why = view.state == MAIL_WAITS ? view.why : NULL;
+	for (unsigned i = 0; i < view.anchor_cnt; i++)
+		varlink_push(blocks, &row.anchors, api_id(blocks, view.anchors[i]));
+	varlink_push(blocks, rows, row);
+}
+
+void api_post_delivery(struct api *api, struct varlink_blocks *blocks,
+		       const struct opened_post *opened, struct api_direct_delivery_list *rows)
+{
+	const struct people *people = social_people(api->social);
+	struct visibility *visibility;
+
+	if (!opened->is_own || opened->is == PRIVATE_POST ||
+	    social_read_visibility(opened, &visibility) < 0)
+		return;
+	for (unsigned i = 0; i < visibility->recipient_cnt; i++)
+		if (!social_own_key(people, visibility->recipients[i].reader))
+			delivery_add(api, blocks, opened->view.id, visibility->recipients[i].reader,
+				     rows);
+	free(visibility);
+}
+
 /* --- naming a post --- */
 
 #define PREFIX_LETTERS_MIN 8u

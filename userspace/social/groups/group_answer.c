@@ -176,23 +176,26 @@ static void on_rekey(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	ack(groups, call, row->now.state->epoch);
 }
 
-void social_groups_left(struct groups *groups, unsigned type, const void *bytes, size_t len,
-			uint64_t now_ns)
+int social_groups_left(struct groups *groups, unsigned type, const void *bytes, size_t len,
+		       uint64_t now_ns)
 {
 	const struct group_span span = {bytes, len};
+	enum group_outcome outcome;
 	struct group_row *row;
 	uint64_t epoch;
 
 	if (groups->is_stopped)
-		return;
+		return WEFT_EBUSY;
 	groups->now_ns = now_ns;
-	if (type == MESH_GROUP_KEY) {
-		(void)key_hear(groups, NULL, &span, &epoch);
-		return;
-	}
-	(void)social_groups_take_change(groups, bytes, len, &row);
-	if (row)
-		social_groups_redo(groups, row, now_ns);
+	if (type == MESH_GROUP_KEY)
+		return key_hear(groups, NULL, &span, &epoch);
+	outcome = social_groups_take_change(groups, bytes, len, &row);
+	if (!row)
+		return WEFT_EABSENT;
+	social_groups_redo(groups, row, now_ns);
+	if (outcome == GROUP_BUSY)
+		return WEFT_EBUSY;
+	return outcome == GROUP_REFUSED ? WEFT_EREFUSED : 0;
 }
 
 /* --- 642 --- */

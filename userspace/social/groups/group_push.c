@@ -108,26 +108,67 @@ static void send_free(struct group_send *send)
 	pool_release(&send->groups->sends, send);
 }
 
+/* What member needs, in groups->made; of length 0: nothing. */
+static struct group_word word_of(struct groups *groups, const struct group_row *row,
+				 const struct group_member *member)
+{
+	struct group_word word = {.group = row->group->id,
+				  .member = member->key,
+				  .epoch = row->now.state->epoch,
+				  .shard = row->shard,
+				  .bytes = groups->made};
+
+	word.len = message_write(groups, row, member, &word.type);
+	return word;
+}
+
+static bool may_leave(const struct groups_params *params, const uint8_t *member)
+{
+	return params->leave && (!params->may_leave || params->may_leave(params->ctx, member));
+}
+
+/* The session was one of a node that is off by now. A newer state says more, and to all. */
+static void send_failed(struct groups *groups, const struct group_send *send, uint64_t now_ns)
+{
+	const struct group *group = social_groups_lookup(groups, send->group);
+	const struct group_row *row = group ? social_groups_row(group, send->shard) : NULL;
+	const struct group_member *member;
+	struct group_word word;
+
+	if (!row || row->now.state->epoch != send->epoch || !may_leave(&groups->params, send->peer))
+		return;
+	member = social_group_member(row->now.state, send->peer);
+	if (!member && row->before.bytes)
+		member = social_group_member(row->before.state, send->peer);
+	if (!member)
+		return;
+	word = word_of(groups, row, member);
+	if (word.len > 0)
+		groups->params.leave(groups->params.ctx, &word, now_ns);
+}
+
 static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct group_send *send = arg;
 	struct groups *groups = send->groups;
+	const struct group_send was = *send;
 
-	/* A member that lacks something before it asks by itself. */
-	(void)reply;
+	/* A member that answers, and lacks something before it, asks by itself. */
 	send_free(send);
+	if (reply->err == WEFT_ETIMEOUT || reply->err == WEFT_ECLOSED ||
+	    reply->err == WEFT_EUNREACHABLE)
+		send_failed(groups, &was, now_ns);
 	social_groups_push_run(groups, now_ns);
 }
 
 /* false: too much is on its way. */
-static bool send_begin(struct groups *groups, const uint8_t *peer, unsigned type, size_t len,
-		       uint64_t now_ns)
+static bool send_begin(struct groups *groups, const struct group_word *word, uint64_t now_ns)
 {
 	struct group_send *send = pool_acquire(&groups->sends);
 	struct mesh_ask ask = {
-		.type = type,
-		.payload = groups->made,
-		.payload_len = len,
+		.type = word->type,
+		.payload = word->bytes,
+		.payload_len = word->len,
 		.timeout_ns = GROUP_TIMEOUT_NS,
 		.reply = on_reply,
 		.arg = send,
@@ -136,8 +177,11 @@ static bool send_begin(struct groups *groups, const uint8_t *peer, unsigned type
 	if (!send)
 		return false;
 	send->groups = groups;
-	memcpy(send->peer, peer, sizeof(send->peer));
-	memcpy(ask.peer.key, peer, sizeof(send->peer));
+	memcpy(send->peer, word->member, sizeof(send->peer));
+	memcpy(send->group, word->group, sizeof(send->group));
+	send->shard = word->shard;
+	send->epoch = word->epoch;
+	memcpy(ask.peer.key, word->member, sizeof(send->peer));
 	ask.reply_buf = send->reply;
 	ask.reply_cap = sizeof(send->reply);
 	if (groups_ops(groups)->ask(groups->params.ground.mesh.mesh, &ask, now_ns, &send->request) <
@@ -154,21 +198,17 @@ static bool member_push(struct groups *groups, struct group_row *row,
 {
 	const struct groups_params *params = &groups->params;
 	bool has_session = social_groups_has_session(groups, member->key);
-	unsigned type;
-	size_t len;
+	struct group_word word;
 
-	if (groups_own(groups, member->key) || (!has_session && !params->leave))
+	if (groups_own(groups, member->key) || (!has_session && !may_leave(params, member->key)))
 		return true;
 	if (has_session && groups->sends.used_cnt == GROUP_SENDS_MAX)
 		return false;
-	len = message_write(groups, row, member, &type);
-	if (len == 0)
+	word = word_of(groups, row, member);
+	if (word.len == 0 || (has_session && send_begin(groups, &word, now_ns)))
 		return true;
-	if (has_session && send_begin(groups, member->key, type, len, now_ns))
-		return true;
-	if (params->leave) {
-		params->leave(params->ctx, member->key, type, groups->made, len, now_ns);
-	}
+	if (may_leave(params, member->key))
+		params->leave(params->ctx, &word, now_ns);
 	return true;
 }
 
@@ -176,19 +216,24 @@ void social_groups_push_whole(struct groups *groups, const struct group_row *row
 			      const uint8_t *peer, uint64_t now_ns)
 {
 	const struct group_member *member = social_group_member(row->now.state, peer);
+	struct group_word word = {.group = row->group->id,
+				  .member = peer,
+				  .epoch = row->now.state->epoch,
+				  .shard = row->shard,
+				  .type = MESH_GROUP_KEY,
+				  .bytes = groups->made};
 	uint8_t wrapped[GROUP_KEY_WRAPPED_LEN];
 	enum group_role role;
 	bool wraps;
-	size_t len;
 
 	if (!member || !social_groups_role(row->group, row->group->person, &role) ||
 	    role != GROUP_ADMIN)
 		return;
 	wraps = has_key_of(row, member) &&
 		social_groups_wrap(groups, row->now.state, row->secret, peer, wrapped);
-	len = state_write(groups, row, wraps ? wrapped : NULL);
-	if (len > 0)
-		(void)send_begin(groups, peer, MESH_GROUP_KEY, len, now_ns);
+	word.len = state_write(groups, row, wraps ? wrapped : NULL);
+	if (word.len > 0)
+		(void)send_begin(groups, &word, now_ns);
 }
 
 void social_groups_push_run(struct groups *groups, uint64_t now_ns)
@@ -216,6 +261,25 @@ void social_groups_push(struct groups *groups, struct group_row *row, uint64_t n
 	row->push_at = 0;
 	list_push_back(&groups->pushes, &row->push);
 	social_groups_push_run(groups, now_ns);
+}
+
+static bool is_fresh(const struct groups *groups, const struct group_row *row)
+{
+	uint64_t at_ms = row->past_cnt ? row->past[row->past_cnt - 1].at_ms : 0;
+
+	return groups_own(groups, row->now.state->admin) &&
+	       at_ms + GROUP_AGAIN_MS > social_wall_ms(&groups->params.ground);
+}
+
+void social_groups_leave_again(struct groups *groups, uint64_t now_ns)
+{
+	for (struct list_node *at = groups->all.next; at != &groups->all; at = at->next) {
+		struct group_row *row = NULL;
+
+		while ((row = social_groups_row_next(container_of(at, struct group, link), row)))
+			if (is_fresh(groups, row))
+				social_groups_push(groups, row, now_ns);
+	}
 }
 
 void social_groups_push_stop(struct groups *groups)

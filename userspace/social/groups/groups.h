@@ -63,13 +63,25 @@ struct groups;
 /* A state that comes later than that after another of its epoch is refused, whatever its hash. */
 #define GROUP_FORK_MS (24ull * 3600 * 1000)
 
+/* A 640 or 641 for a member; borrowed for the call. The same state and member: the same word. */
+struct group_word {
+	const uint8_t *group, *member; /* GROUP_ID_LEN, NODE_KEY_LEN */
+	uint64_t epoch;
+	uint32_t shard;
+	unsigned type;
+	const void *bytes;
+	size_t len;
+};
 struct groups_params {
 	struct social_ground ground; /* copied */
 	/* The key of a person of this node; NULL: it is none. */
 	const struct node_key *(*own_key)(void *ctx, const uint8_t *key);
-	/* A message for a member without a session (640 or 641), where it may be left; may be NULL. */
-	void (*leave)(void *ctx, const uint8_t *member, unsigned type, const void *bytes,
-		      size_t len, uint64_t now_ns);
+	/*
+	 * A message for a member without a session, where it may be left. may_leave says whether it may.
+	 * Both may be NULL: nothing is left, and all may.
+	 */
+	bool (*may_leave)(void *ctx, const uint8_t *member);
+	void (*leave)(void *ctx, const struct group_word *word, uint64_t now_ns);
 	/* A post is hidden, or no longer; may be NULL. */
 	void (*hidden)(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns);
 	void *ctx;
@@ -85,9 +97,19 @@ void social_groups_close(struct groups *groups);
 /* social_groups_session_up: a neighbour is there. It is asked for what is new in groups of both. */
 void social_groups_session_up(struct groups *groups, const uint8_t key[static NODE_KEY_LEN],
 			      uint64_t now_ns);
-/* social_groups_left: a 640 or 641 that was left for a person of this node; from is its depositor. */
-void social_groups_left(struct groups *groups, unsigned type, const void *bytes, size_t len,
-			uint64_t now_ns);
+/*
+ * social_groups_left: a 640 or 641 that was left for a person of this node. 0: it was judged, and what it
+ * changed is on its way to the disk. WEFT_EFULL, WEFT_EBUSY, -ENOMEM: not now. Others: it is of no use.
+ */
+WEFT_MUST_CHECK
+int social_groups_left(struct groups *groups, unsigned type, const void *bytes, size_t len,
+		       uint64_t now_ns);
+/*
+ * social_groups_leave_again: members without a session get the words of states of the last GROUP_AGAIN_MS
+ * once more, where a person here made them. A crash may have come between a state and its words.
+ */
+#define GROUP_AGAIN_MS (3600ull * 1000)
+void social_groups_leave_again(struct groups *groups, uint64_t now_ns);
 
 /* --- what persons of this node do; done is called once if 0 is returned --- */
 

@@ -96,6 +96,9 @@ struct group_send {
 	struct groups *groups;
 	struct mesh_request *request;
 	uint8_t peer[NODE_KEY_LEN];
+	uint8_t group[GROUP_ID_LEN]; /* of the state that was sent */
+	uint32_t shard;
+	uint64_t epoch;
 	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
 };
 

@@ -98,9 +98,8 @@ static void words_leave(struct write_run *run)
 	struct write_readers *people = run->left_word;
 
 	for (unsigned i = 0; people && i < people->cnt; i++)
-		if (!social_is_acquainted(params->people, people->keys[i]) &&
-		    !social_own_key(params->people, people->keys[i]))
-			params->left_word(params->ctx, people->keys[i], run->id, 0);
+		if (!social_own_key(params->people, people->keys[i]))
+			params->left_word(params->ctx, people->keys[i], run->id, run->now_ns);
 }
 
 void social_part_taken(void *arg, enum intake_verdict verdict, const uint8_t *id)
@@ -244,8 +243,10 @@ static int work_do(struct post_work *work)
 int social_work_run(struct post_work *work)
 {
 	struct write_run *run = work->run;
-	int err = work_do(work);
+	int err;
 
+	run->now_ns = work->now_ns;
+	err = work_do(work);
 	if (!run->left_word)
 		free(work->readers);
 	free(work->marked);

@@ -61,7 +61,7 @@ struct social_write_params {
 	struct social_read *read;
 	struct write_group_ways groups;
 	bool gives_receipts; /* and wants them */
-	/* A direct message is durable that is for a person that is not acquainted; or NULL. */
+	/* A direct message is durable that is for person, a person of another node; or NULL. */
 	void (*left_word)(void *ctx, const uint8_t *person, const uint8_t *post, uint64_t now_ns);
 	void *ctx;
 };

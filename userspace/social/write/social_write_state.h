@@ -45,6 +45,7 @@ struct write_run {
 	unsigned part_cnt;		 /* still to be answered, and one while they are made */
 	int err;			 /* the first one */
 	struct write_readers *left_word; /* those of a direct message, or NULL */
+	uint64_t now_ns;		 /* when it began */
 };
 
 /* social_run_new: NULL without memory. */

@@ -33,8 +33,7 @@ struct rig_node {
 	const struct mesh_ops *ops; /* NULL: the lab's */
 	unsigned done_cnt, hidden_cnt, happened_cnts[SOCIAL_EVENT_CNT];
 	int err;
-	void (*leave)(void *ctx, const uint8_t *member, unsigned type, const void *bytes,
-		      size_t len, uint64_t now_ns);
+	void (*leave)(void *ctx, const struct group_word *word, uint64_t now_ns);
 };
 
 static struct mesh_lab rig_lab;
@@ -131,9 +130,8 @@ static inline void rig_start(struct rig_node *node)
 }
 
 /* leave (NULL: none) has what is for members without a session. */
-static inline struct rig_node *rig_add_leaving(void (*leave)(void *ctx, const uint8_t *member,
-							     unsigned type, const void *bytes,
-							     size_t len, uint64_t now_ns))
+static inline struct rig_node *
+rig_add_leaving(void (*leave)(void *ctx, const struct group_word *word, uint64_t now_ns))
 {
 	const uint8_t seed[NODE_KEY_SEED_LEN] = {(uint8_t)(rig_cnt + 1), 78};
 	struct rig_node *node = &rig_nodes[rig_cnt++];

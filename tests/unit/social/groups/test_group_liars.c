@@ -20,13 +20,12 @@ static struct group_held_copy {
 } held;
 
 static int invite_copy_err;
-static void on_leave(void *ctx, const uint8_t *member, unsigned type, const void *leave_bytes,
-		     size_t len, uint64_t now_ns)
+static void on_leave(void *ctx, const struct group_word *word, uint64_t now_ns)
 {
 	struct group_key_message key;
 
-	(void)ctx, (void)member, (void)now_ns;
-	if (type != MESH_GROUP_KEY || social_group_key_read(leave_bytes, len, &key) < 0)
+	(void)ctx, (void)now_ns;
+	if (word->type != MESH_GROUP_KEY || social_group_key_read(word->bytes, word->len, &key) < 0)
 		return;
 	memcpy(held.bytes, key.state.bytes, key.state.len);
 	held.len = key.state.len;

@@ -12,13 +12,12 @@ static uint8_t keys[AUDIENCE][NODE_KEY_LEN];
 static unsigned left_cnt, left_with_key_cnt;
 static size_t left_len;
 
-static void on_leave(void *ctx, const uint8_t *member, unsigned type, const void *bytes, size_t len,
-		     uint64_t now_ns)
+static void on_leave(void *ctx, const struct group_word *word, uint64_t now_ns)
 {
-	(void)ctx, (void)member, (void)bytes, (void)now_ns;
+	(void)ctx, (void)now_ns;
 	left_cnt++;
-	left_with_key_cnt += type == MESH_GROUP_REKEY && len > 300;
-	left_len += type == MESH_GROUP_REKEY ? len : 0;
+	left_with_key_cnt += word->type == MESH_GROUP_REKEY && word->len > 300;
+	left_len += word->type == MESH_GROUP_REKEY ? word->len : 0;
 }
 
 static void keys_make(unsigned cnt)
