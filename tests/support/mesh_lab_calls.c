@@ -332,6 +332,12 @@ static void op_hurry(struct mesh *mesh)
 	(void)mesh;
 }
 
+/* Answers of the lab are on their way whole, and cannot be taken back. */
+static void op_recall(struct mesh *mesh, const void *arg)
+{
+	(void)mesh, (void)arg;
+}
+
 /* Both sides give the same. */
 static void session_id_of(const struct mesh *node, const uint8_t *key,
 			  uint8_t out_id[static MESH_SESSION_ID_LEN])
@@ -369,6 +375,7 @@ static const struct mesh_ops lab_ops = {
 	.session = op_session,
 	.note_refused = op_note_refused,
 	.hurry = op_hurry,
+	.recall = op_recall,
 	.connect = op_connect,
 };
 

@@ -143,6 +143,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->timers = params->timers;
 	mesh->now_ns = params->now_ns;
 	list_init(&mesh->share_changes);
+	list_init(&mesh->foreign_sources);
 	mesh_set_wall(mesh, params->wall_s, params->now_ns);
 	if ((err = mesh_lay_out(mesh, params->random)) < 0 ||
 	    (err = mesh_peers_load(&mesh->peers, params->store, params->timers)) < 0) {
@@ -583,6 +584,7 @@ static const struct mesh_ops mesh_ops = {
 	.connect = mesh_request_connect,
 	.note_refused = mesh_incoming_note_refused,
 	.hurry = mesh_slots_hurry,
+	.recall = mesh_incoming_recall,
 };
 
 struct mesh_seam mesh_seam_of(struct mesh *mesh)

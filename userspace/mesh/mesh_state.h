@@ -147,6 +147,7 @@ struct mesh_incoming {
 	struct fair_item buffer_slot;
 	uint8_t *buffer;    /* the request's payload */
 	uint64_t acked_len; /* of the answer, when it was last asked about */
+	const void *lent;   /* arg of the answer's tail, by which it is recalled */
 	void (*gone)(void *arg);
 	void *gone_arg;
 };
@@ -284,6 +285,7 @@ struct mesh {
 	unsigned locator_cnt;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials, streams;
+	struct list_node foreign_sources; /* of struct mesh_foreign_source */
 	uint32_t stream_cnts[MESH_ROLE_CNT];
 	uint32_t next_stream_id;
 	struct map sessions_by_key, dials_by_key;
@@ -427,7 +429,8 @@ void mesh_frame_stream_adopt(struct mesh_session *session, struct transport_stre
 /* mesh_frame_stream_evict ends a stream whose slot another one got: both sides get BUSY. */
 void mesh_frame_stream_evict(struct mesh_stream *stream);
 
-/* foreign.c. bind: another worker carries stream. */
+/* foreign.c. bind: another worker carries stream. recall: as that of the seam, of all sources. */
+void mesh_foreign_recall(struct mesh *mesh, const void *arg, uint64_t code);
 void mesh_foreign_bind(struct mesh_stream *stream, const struct mesh_foreign *foreign);
 
 /* incoming.c. make_foreign: one that another worker carries; NULL: there is no slot for it. */
@@ -439,6 +442,7 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 			 size_t head_len, const struct transport_span *tail);
 void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
 				const char *text, uint64_t not_before_ms);
+void mesh_incoming_recall(struct mesh *mesh, const void *arg);
 void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 
 /*

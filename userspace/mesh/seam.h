@@ -258,6 +258,9 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  * abandoned, set per incoming, is called when the asker leaves before the
  *     answer; incoming is gone then.
  * asker_path returns the place of the asker's slots (base/fair/fair_path.h), while it is there.
+ * recall ends an answer whose tail had arg, and that its asker has not got whole: nothing of it is sent
+ * any more. The tail's done is called once, as else, and may be so inside. TCP takes bytes to encrypt
+ * them, and those go.
  * hurry says that what answers hold is short: an answer that its asker does not take is soon given
  * up. note_refused: pool (static, base/fair/load.h) has nothing for the asker, which is to wait
  * wait_ms. asker_addr returns the asker's current address; of family ADDR_NONE when it left.
@@ -283,6 +286,7 @@ struct mesh_ops {
 	void (*note_refused)(const struct mesh_incoming *incoming, const char *pool,
 			     uint32_t wait_ms);
 	void (*hurry)(struct mesh *mesh);
+	void (*recall)(struct mesh *mesh, const void *arg);
 	/* Bytes of the answer that came so far; a mesh of a test may have none. */
 	size_t (*received)(const struct mesh_request *request);
 	/*

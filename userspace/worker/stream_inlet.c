@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
-#include "mesh/stream/foreign.h"
 #include "stream_relay.h"
 
 /* Home has other things to do, however much a worker tells. */
@@ -22,6 +21,7 @@ struct inlet_stream {
 	bool is_left;
 	uint64_t code;	  /* of the reset */
 	unsigned say_cnt; /* frames that have not come back */
+	const void *lent; /* arg of the tail that was sent last */
 	bool wants_writable;
 };
 
@@ -95,6 +95,8 @@ static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, co
 	say->head_len = head_len;
 	if (head_len)
 		memcpy(say->head, head, head_len);
+	if (tail)
+		stream->lent = tail->arg;
 	stream->say_cnt++;
 	worker_stream_queue_post_say(stream->inlet->to, say);
 	return 0;
@@ -131,6 +133,19 @@ static void foreign_leave(void *carrier)
 
 	stream->stream = NULL;
 	stream->is_left = true;
+}
+
+/* Only what its user left: others are reset by the user itself. */
+static void foreign_recall(struct mesh_foreign_source *source, const void *arg, uint64_t code)
+{
+	struct stream_inlet *inlet = container_of(source, struct stream_inlet, source);
+	struct inlet_stream *stream = NULL;
+
+	while ((stream = pool_next(&inlet->streams, stream)))
+		if (stream->is_left && stream->say_cnt && stream->lent == arg) {
+			stream->is_left = false;
+			foreign_reset(stream, code);
+		}
 }
 
 static const struct mesh_foreign_ops foreign_ops = {
@@ -363,6 +378,8 @@ int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint
 	*inlet = (struct stream_inlet){
 		.mesh = mesh, .to = to, .from = from, .frame_cap = INLET_FRAMES_MAX};
 	list_init(&inlet->news);
+	inlet->source.recall = foreign_recall;
+	mesh_foreign_attach(mesh, &inlet->source);
 	return inlet_lay_out(inlet, stream_cap);
 }
 
@@ -388,6 +405,7 @@ void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 	}
 	/* Frames that the worker has not read lie in this memory. */
 	worker_stream_queue_fini(inlet->to);
+	mesh_foreign_detach(&inlet->source);
 	arena_close(&inlet->arena);
 	*inlet = (struct stream_inlet){0};
 }

@@ -6,6 +6,7 @@
 #include "base/fair/fair.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "mesh/stream/foreign.h"
 #include "stream_queue.h"
 
 /*
@@ -24,6 +25,7 @@
 
 struct stream_inlet {
 	struct mesh *mesh;
+	struct mesh_foreign_source source; /* for answers that are taken back */
 	struct stream_queue *to, *from;
 	struct arena arena;
 	struct pool streams;

@@ -169,6 +169,36 @@ static void test_answer_after_the_asker_left_is_ignored(void)
 	request_bench_fini();
 }
 
+/* The worker's stream takes nothing, as that of a peer that gives no credit. */
+static void test_an_answer_that_home_recalls_is_sent_no_further(void)
+{
+	static uint8_t tail[50000];
+	unsigned done_cnts[2] = {0};
+
+	request_bench_init();
+	for (unsigned i = 0; i < 2; i++) {
+		struct transport_span span = {tail, sizeof(tail), count_done, &done_cnts[i]};
+
+		CHECK_EQ(rig_ask(&rig, i ? &asked_too : &asked, 0, 1, MESH_FIND_NODE, "x", 1), 0);
+		run();
+		CHECK_EQ(kept.cnt, i + 1);
+		rig.nodes[1].end->send_full_cnt = UINT32_MAX;
+		CHECK_EQ(kept.ops->answer(kept.incoming[i], MESH_FIND_NODE, "y", 1, &span), 0);
+		run();
+		if (i == 0)
+			kept.ops->recall(rig.nodes[2].mesh, &done_cnts[0]);
+		run();
+		rig.nodes[1].end->send_full_cnt = 0;
+		run();
+	}
+	CHECK(asked.reply_cnt == 1 && asked.reply.err < 0);
+	CHECK(asked_too.reply_cnt == 1 && asked_too.reply.err == 0);
+	CHECK(done_cnts[0] == 1 && done_cnts[1] == 1);
+	kept.ops->recall(rig.nodes[2].mesh, &done_cnts[1]); /* it is whole */
+	CHECK(requests_gone());
+	request_bench_fini();
+}
+
 static void test_requests_beyond_homes_limit_are_refused(void)
 {
 	struct rig_ask asks[HOME_CAP + 1];
@@ -256,6 +286,7 @@ int main(void)
 	RUN(test_home_says_why_it_refuses_a_request);
 	RUN(test_home_hears_that_the_asker_left);
 	RUN(test_answer_after_the_asker_left_is_ignored);
+	RUN(test_an_answer_that_home_recalls_is_sent_no_further);
 	RUN(test_requests_beyond_homes_limit_are_refused);
 	RUN(test_queue_keeps_order_when_it_is_full);
 	RUN(test_tails_of_unread_frames_come_back);

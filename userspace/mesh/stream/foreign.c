@@ -11,6 +11,28 @@ void mesh_foreign_bind(struct mesh_stream *stream, const struct mesh_foreign *fo
 	stream->state = MESH_STATE_OPEN;
 }
 
+void mesh_foreign_attach(struct mesh *mesh, struct mesh_foreign_source *source)
+{
+	list_push_back(&mesh->foreign_sources, &source->node);
+}
+
+void mesh_foreign_detach(struct mesh_foreign_source *source)
+{
+	if (source->node.next)
+		list_unlink(&source->node);
+}
+
+void mesh_foreign_recall(struct mesh *mesh, const void *arg, uint64_t code)
+{
+	for (struct list_node *node = mesh->foreign_sources.next; node != &mesh->foreign_sources;
+	     node = node->next) {
+		struct mesh_foreign_source *source =
+			container_of(node, struct mesh_foreign_source, node);
+
+		source->recall(source, arg, code);
+	}
+}
+
 static int foreign_accept(struct mesh *mesh, const struct mesh_foreign *foreign,
 			  const struct fair_path *path, struct mesh_stream **out_stream)
 {

@@ -2,6 +2,7 @@
 #ifndef WEFT_MESH_STREAM_FOREIGN_H
 #define WEFT_MESH_STREAM_FOREIGN_H
 
+#include "base/list.h"
 #include "mesh/seam_stream.h"
 
 /*
@@ -29,6 +30,16 @@ struct mesh_foreign {
 	const struct mesh_foreign_ops *ops;
 	void *carrier;
 };
+
+/* Where carriers of another worker's streams are, also of those that were left; of the list of the mesh. */
+struct mesh_foreign_source {
+	struct list_node node;
+	/* Answers whose tail has arg, and that are not sent whole, are reset with code. */
+	void (*recall)(struct mesh_foreign_source *source, const void *arg, uint64_t code);
+};
+/* mesh_foreign_attach: until detach, which takes one that was not attached, but zeroed. */
+void mesh_foreign_attach(struct mesh *mesh, struct mesh_foreign_source *source);
+void mesh_foreign_detach(struct mesh_foreign_source *source);
 
 /*
  * mesh_foreign_open gives the stream to the acceptor of type, or to its handler what the stream

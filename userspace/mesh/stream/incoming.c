@@ -77,6 +77,7 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 		return WEFT_ECLOSED;
 	}
 	weft_assert(incoming->state == MESH_INCOMING_HANDED);
+	incoming->lent = lent ? lent->arg : NULL;
 	if (incoming_send(incoming, &frame, head, lent) < 0) {
 		stream->unsent.tail.data = NULL; /* stays the caller's */
 		mesh_stream_give_up(stream, WEFT_ECLOSED, MESH_CODE_INTERNAL);
@@ -116,6 +117,17 @@ static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code,
 	else
 		stats->malformed_cnt++;
 	mesh_incoming_answer_error(incoming, code, text, 0);
+}
+
+/* The bytes of an answer to another worker's asker are with that worker. */
+void mesh_incoming_recall(struct mesh *mesh, const void *arg)
+{
+	struct mesh_incoming *incoming = NULL;
+
+	while ((incoming = pool_next(&mesh->incoming, incoming)))
+		if (incoming->lent == arg && incoming->state == MESH_INCOMING_ANSWERED)
+			mesh_stream_give_up(&incoming->stream, WEFT_ECANCELLED, MESH_CODE_ABSENT);
+	mesh_foreign_recall(mesh, arg, MESH_CODE_ABSENT);
 }
 
 /* --- the asker leaves --- */

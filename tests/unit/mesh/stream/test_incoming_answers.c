@@ -164,6 +164,35 @@ static void test_unread_answer_is_soon_given_up_once_its_memory_is_short(void)
 	bench_fini();
 }
 
+static void test_an_answer_that_is_recalled_is_sent_no_further(void)
+{
+	unsigned stream[2];
+
+	CHECK(bench_default());
+	tail_done_cnt = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		struct transport_span tail = {frame, 5000, tail_done, &stream[i]};
+
+		stream[i] = say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3);
+		/* The head of the frame goes, and its tail waits. */
+		rig.nodes[0].end->send_full_cnt = 1000;
+		CHECK_EQ(kept.ops->answer(kept.incoming[i], MESH_CHUNK_HASH_LIST, "head", 4, &tail),
+			 0);
+	}
+	kept.ops->recall(rig.nodes[0].mesh, &stream[0]);
+	kept.ops->recall(rig.nodes[0].mesh, &tail_done_cnt); /* of no answer */
+	CHECK_EQ(tail_done_cnt, 1);
+	rig.nodes[0].end->send_full_cnt = 0;
+	pair_net_run(&rig.net, 60 * PAIR_S);
+	CHECK(raw.streams[stream[0]].is_reset);
+	CHECK(raw.streams[stream[0]].len < 100);
+	CHECK(!raw.streams[stream[1]].is_reset);
+	CHECK(raw.streams[stream[1]].len > 5000);
+	CHECK_EQ(tail_done_cnt, 2);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
 int main(void)
 {
 	RUN(test_slow_request_is_given_up);
@@ -174,5 +203,6 @@ int main(void)
 	RUN(test_waiting_tail_is_given_back_when_the_asker_leaves);
 	RUN(test_unread_answer_is_given_up);
 	RUN(test_unread_answer_is_soon_given_up_once_its_memory_is_short);
+	RUN(test_an_answer_that_is_recalled_is_sent_no_further);
 	return check_done();
 }
