@@ -180,16 +180,34 @@ static const struct node_key *on_own_key(void *ctx, const uint8_t *key)
 	return social_own_key(((const struct social *)ctx)->people, key);
 }
 
-static void on_hidden(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns)
+static void hidden_mark(const struct social *social, const uint8_t *post, bool is_hidden,
+			uint64_t now_ns)
 {
 	const struct post_marking marking = {.id = post,
 					     .set = is_hidden ? POST_HIDDEN : 0,
 					     .clear = is_hidden ? 0 : POST_HIDDEN};
 	const struct post_change_done none = {0};
-
-	int err = social_posts_mark(((const struct social *)ctx)->posts, &marking, none, now_ns);
+	int err = social_posts_mark(social->posts, &marking, none, now_ns);
 
 	(void)err; /* one that is not held is marked when it comes */
+}
+
+/* All editions that are here, of whatever shard, and no post of another group. */
+static void on_hidden(void *ctx, const struct group_hide *hide, uint64_t now_ns)
+{
+	const struct social *social = ctx;
+	struct post_editions *editions = malloc(sizeof(*editions));
+	struct post_view view;
+
+	if (!editions)
+		return;
+	social_posts_editions(social->posts, hide->author, hide->logical_id, editions);
+	for (unsigned i = 0; i < editions->cnt; i++)
+		if (social_posts_look(social->posts, editions->ids[i], &view) == 0 &&
+		    view.kind == VISIBILITY_GROUP &&
+		    memcmp(view.group, hide->group, sizeof(view.group)) == 0)
+			hidden_mark(social, view.id, hide->is_hidden, now_ns);
+	free(editions);
 }
 
 /* The author may post to the group; where that cannot be read, too. */
@@ -215,14 +233,16 @@ static void on_post_moved(void *ctx, enum post_moved what, const struct post_vie
 			  uint64_t now_ns)
 {
 	const struct social *social = ctx;
+	const struct group_hide hide = {
+		.group = view->group, .author = view->author, .logical_id = view->logical_id};
 
 	if (what != POST_MOVED_PUT || view->kind != VISIBILITY_GROUP)
 		return;
 	if (may_write(social, view)) {
-		if (social_group_is_hidden(social->groups, view->id))
-			on_hidden(ctx, view->id, true, now_ns);
+		if (social_group_is_hidden(social->groups, &hide))
+			hidden_mark(social, view->id, true, now_ns);
 	} else if (social_posts_forget(social->posts, view->id, now_ns) < 0) {
-		on_hidden(ctx, view->id, true, now_ns);
+		hidden_mark(social, view->id, true, now_ns);
 	}
 }
 

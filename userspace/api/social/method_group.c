@@ -267,6 +267,8 @@ void api_hide_group_post(struct api *api, struct control_call *call,
 	struct group_call *waiting;
 	uint8_t post[POST_ID_LEN];
 	struct group_ask ask = {.done = group_done};
+	struct group_hide what;
+	struct post_view view;
 	int err;
 
 	if (zbase32_parse(in->post, len, post, sizeof(post)) != (int)sizeof(post)) {
@@ -283,7 +285,18 @@ void api_hide_group_post(struct api *api, struct control_call *call,
 	waiting->is_empty = true;
 	ask.group = waiting->group;
 	ask.arg = waiting;
-	err = social_group_hide_post(social_groups_of(api->social), &ask, post, !in->show, now_ns);
+	err = social_posts_look(social_posts_of(api->social), post, &view);
+	if (err < 0 || view.kind != VISIBILITY_GROUP ||
+	    memcmp(view.group, waiting->group, sizeof(view.group)) != 0) {
+		control_fail(call, WEFT_EABSENT, in->post,
+			     "no post of that group is here by that id",
+			     "weft feed --group and weft post show have the ids");
+		group_call_free(waiting);
+		return;
+	}
+	what = (struct group_hide){
+		.author = view.author, .logical_id = view.logical_id, .is_hidden = !in->show};
+	err = social_group_hide_post(social_groups_of(api->social), &ask, &what, now_ns);
 	if (err < 0) {
 		group_fail(call, err, in->group);
 		group_call_free(waiting);

@@ -21,7 +21,7 @@ static int hide_take(struct groups *groups, struct group *group, const struct gr
 	if ((err = social_groups_put_hide(groups, group, hide, bytes, len)) < 0)
 		return err;
 	if (params->hidden)
-		params->hidden(params->ctx, hide->post, hide->is_hidden, groups->now_ns);
+		params->hidden(params->ctx, hide, groups->now_ns);
 	return 0;
 }
 
@@ -93,13 +93,14 @@ static void tell(struct groups *groups, const struct group *group, uint64_t now_
 }
 
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
-			   const uint8_t post[static POST_ID_LEN], bool is_hidden, uint64_t now_ns)
+			   const struct group_hide *what, uint64_t now_ns)
 {
 	struct group *group = social_groups_lookup(groups, ask->group);
 	const struct node_key *person;
 	struct group_hide hide = {.group = ask->group,
-				  .post = post,
-				  .is_hidden = is_hidden,
+				  .author = what->author,
+				  .logical_id = what->logical_id,
+				  .is_hidden = what->is_hidden,
 				  .time_ms = social_wall_ms(&groups->params.ground)};
 	uint8_t bytes[GROUP_NOTE_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));

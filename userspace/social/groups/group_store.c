@@ -6,7 +6,7 @@
  *	S group shard,epoch	when u64be | state
  *	K public key 0		group 32 | shard,epoch u64be | secret key, sealed to this node 60
  *	H group when		a hide, as its moderator signed it
- *	P post 0		group 32 | when u64be | is it hidden? u8
+ *	P hide's name 0		group 32 | when u64be | is it hidden? u8
  *	I group shard,epoch	when u64be | from 32 | message 640
  *	R zeros place		when u64be | group 32 | from 32: an invitation that was refused
  *
@@ -339,14 +339,14 @@ void social_groups_secrets_fini(struct groups *groups)
 
 /* --- hides --- */
 
-static bool post_read(struct store_snapshot *snapshot, const uint8_t *post,
+static bool post_read(struct store_snapshot *snapshot, const uint8_t *name,
 		      uint8_t out_value[static POST_VALUE_LEN])
 {
 	uint8_t key[GROUP_KEY_BYTES];
 	const void *value;
 	size_t len;
 
-	if (store_get(snapshot, STORE_GROUPS, key_of(key, GROUP_KIND_POST, post, 0), &value, &len) <
+	if (store_get(snapshot, STORE_GROUPS, key_of(key, GROUP_KIND_POST, name, 0), &value, &len) <
 		    0 ||
 	    len != POST_VALUE_LEN)
 		return false;
@@ -354,15 +354,16 @@ static bool post_read(struct store_snapshot *snapshot, const uint8_t *post,
 	return true;
 }
 
-bool social_group_is_hidden(struct groups *groups, const uint8_t post[static POST_ID_LEN])
+bool social_group_is_hidden(struct groups *groups, const struct group_hide *what)
 {
-	uint8_t value[POST_VALUE_LEN];
+	uint8_t value[POST_VALUE_LEN], name[GROUP_HIDE_NAME_LEN];
 	struct store_snapshot *snapshot;
 	bool is_hidden;
 
 	if (store_snapshot_open(groups->params.ground.store, &snapshot) < 0)
 		return false;
-	is_hidden = post_read(snapshot, post, value) && value[POST_VALUE_LEN - 1];
+	social_hide_name(what, name);
+	is_hidden = post_read(snapshot, name, value) && value[POST_VALUE_LEN - 1];
 	store_snapshot_close(snapshot);
 	return is_hidden;
 }
@@ -371,7 +372,7 @@ bool social_group_is_hidden(struct groups *groups, const uint8_t post[static POS
 static int hide_former(struct groups *groups, struct group *group, const struct group_hide *hide,
 		       uint64_t *out_came_ms)
 {
-	uint8_t value[POST_VALUE_LEN], key[GROUP_KEY_BYTES];
+	uint8_t value[POST_VALUE_LEN], key[GROUP_KEY_BYTES], name[GROUP_HIDE_NAME_LEN];
 	struct store_snapshot *snapshot;
 	struct group_hide former;
 	const void *bytes;
@@ -381,17 +382,15 @@ static int hide_former(struct groups *groups, struct group *group, const struct 
 	*out_came_ms = 0;
 	if (err < 0)
 		return err;
-	if (post_read(snapshot, hide->post, value)) {
+	social_hide_name(hide, name);
+	if (post_read(snapshot, name, value)) {
 		struct cursor c = cursor_of(value + GROUP_ID_LEN, 8);
 		uint64_t came_ms = cursor_be64(&c);
 
-		if (memcmp(value, group->id, GROUP_ID_LEN) != 0)
-			err = WEFT_EEXISTS; /* a post is of one group */
-		else if (store_get(snapshot, STORE_GROUPS,
-				   key_of(key, GROUP_KIND_HIDE, group->id, came_ms), &bytes,
-				   &len) == 0 &&
-			 social_hide_read(bytes, len, &former) == 0 &&
-			 former.time_ms >= hide->time_ms)
+		if (store_get(snapshot, STORE_GROUPS,
+			      key_of(key, GROUP_KIND_HIDE, group->id, came_ms), &bytes,
+			      &len) == 0 &&
+		    social_hide_read(bytes, len, &former) == 0 && former.time_ms >= hide->time_ms)
 			err = WEFT_EEXISTS;
 		else
 			*out_came_ms = came_ms;
@@ -422,7 +421,7 @@ int social_groups_put_hide(struct groups *groups, struct group *group,
 			   const struct group_hide *hide, const void *bytes, size_t len)
 {
 	uint64_t now_ms = social_wall_ms(&groups->params.ground), former_ms;
-	uint8_t key[GROUP_KEY_BYTES], value[POST_VALUE_LEN];
+	uint8_t key[GROUP_KEY_BYTES], value[POST_VALUE_LEN], name[GROUP_HIDE_NAME_LEN];
 	struct writer w = writer_of(value, sizeof(value));
 	struct store_batch *batch;
 	int err = hide_former(groups, group, hide, &former_ms);
@@ -444,7 +443,8 @@ int social_groups_put_hide(struct groups *groups, struct group *group,
 	writer_bytes(&w, group->id, GROUP_ID_LEN);
 	writer_be64(&w, now_ms);
 	writer_u8(&w, hide->is_hidden);
-	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_POST, hide->post, 0), value,
+	social_hide_name(hide, name);
+	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_POST, name, 0), value,
 			writer_len(&w));
 	if ((err = social_groups_submit(groups, batch, NULL, NULL)) < 0)
 		return err;

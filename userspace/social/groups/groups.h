@@ -83,7 +83,7 @@ struct groups_params {
 	bool (*may_leave)(void *ctx, const uint8_t *member);
 	void (*leave)(void *ctx, const struct group_word *word, uint64_t now_ns);
 	/* A post is hidden, or no longer; may be NULL. */
-	void (*hidden)(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns);
+	void (*hidden)(void *ctx, const struct group_hide *hide, uint64_t now_ns);
 	void *ctx;
 	uint64_t now_ns;
 };
@@ -152,10 +152,13 @@ int social_group_rekey(struct groups *groups, const struct group_ask *ask, uint6
  */
 WEFT_MUST_CHECK
 int social_group_leave(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
-/* social_group_hide_post: WEFT_EREFUSED, the person is no moderator. WEFT_EFULL: GROUP_HIDES_MAX. */
+/*
+ * social_group_hide_post: author, logical_id and is_hidden of what. WEFT_EREFUSED, the person is no
+ * moderator. WEFT_EFULL: GROUP_HIDES_MAX.
+ */
 WEFT_MUST_CHECK
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
-			   const uint8_t post[static POST_ID_LEN], bool is_hidden, uint64_t now_ns);
+			   const struct group_hide *what, uint64_t now_ns);
 /*
  * social_group_{accept,refuse}: an invitation. WEFT_EABSENT: there is none. One that is refused does not
  * come again from the same node for 30 days.
@@ -265,8 +268,8 @@ bool social_group_proof_make(struct groups *groups, const uint8_t group[static G
 bool social_group_proof_check(const void *bytes, size_t len,
 			      const uint8_t session[static GROUP_SESSION_LEN],
 			      const struct visibility_group *of);
-/* social_group_is_hidden: a moderator of the group hid that post. */
-bool social_group_is_hidden(struct groups *groups, const uint8_t post[static POST_ID_LEN]);
+/* social_group_is_hidden: a moderator hid the post with group, author and logical_id of what. */
+bool social_group_is_hidden(struct groups *groups, const struct group_hide *what);
 
 struct group_invite_view {
 	const uint8_t *group, *from, *person;

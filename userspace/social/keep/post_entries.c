@@ -309,3 +309,16 @@ int social_posts_edition(const struct post_store *posts, const uint8_t author[st
 	memcpy(out_id, shown->id, POST_ID_LEN);
 	return 0;
 }
+
+void social_posts_editions(const struct post_store *posts,
+			   const uint8_t author[static NODE_KEY_LEN],
+			   const uint8_t logical_id[static POST_LOGICAL_ID_LEN],
+			   struct post_editions *out_editions)
+{
+	uint64_t edition = social_posts_edition_name(posts, author, logical_id);
+
+	out_editions->cnt = 0;
+	for (struct post_entry *entry = edition_first(posts, edition);
+	     entry && out_editions->cnt < POSTS_EDITIONS_MAX; entry = edition_next(posts, entry))
+		memcpy(out_editions->ids[out_editions->cnt++], entry->id, POST_ID_LEN);
+}

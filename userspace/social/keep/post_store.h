@@ -170,6 +170,16 @@ int social_posts_edition(const struct post_store *posts, const uint8_t author[st
 			 const uint8_t logical_id[static POST_LOGICAL_ID_LEN],
 			 uint8_t out_id[static POST_ID_LEN]);
 
+/* social_posts_editions: all of what author wrote under logical_id that is here, in no order. */
+struct post_editions {
+	unsigned cnt;
+	uint8_t ids[POSTS_EDITIONS_MAX][POST_ID_LEN];
+};
+void social_posts_editions(const struct post_store *posts,
+			   const uint8_t author[static NODE_KEY_LEN],
+			   const uint8_t logical_id[static POST_LOGICAL_ID_LEN],
+			   struct post_editions *out_editions);
+
 /* --- changes; done (may be NULL) is called once if the call returned 0: durable, or an error --- */
 
 struct post_put {

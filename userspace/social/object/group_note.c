@@ -3,15 +3,19 @@
 
 #include <string.h>
 
+#include "crypto/blake3/blake3.h"
 #include "social/object/post.h"
+#include "social/object/post_claim.h"
 #include "social/object/social_signed.h"
 #include "social/seal/group_key.h"
 
 static const struct cbor_field hide_fields[] = {
 	{0, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct group_hide, group), .max = GROUP_ID_LEN},
-	{1, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct group_hide, post), .max = POST_ID_LEN},
+	{1, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct group_hide, author), .max = NODE_KEY_LEN},
 	{2, CBOR_FIELD_BOOL, CBOR_NEEDED, CBOR_AT(struct group_hide, is_hidden)},
 	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct group_hide, time_ms)},
+	{4, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct group_hide, logical_id),
+	 .max = POST_LOGICAL_ID_LEN},
 };
 static const struct cbor_table hide_table = {CBOR_FIELDS(hide_fields), .is_closed = true};
 static const struct social_kind hide_kind = {GROUP_HIDE_TAG, &hide_table, GROUP_NOTE_LEN_MAX};
@@ -36,6 +40,17 @@ int social_hide_read(const void *bytes, size_t len, struct group_hide *out_hide)
 {
 	memset(out_hide, 0, sizeof(*out_hide));
 	return social_signed_read(&hide_kind, bytes, len, out_hide, &out_hide->signer);
+}
+
+void social_hide_name(const struct group_hide *hide, uint8_t out_name[static GROUP_HIDE_NAME_LEN])
+{
+	struct blake3 hash;
+
+	blake3_init_derive_key(&hash, "mesh/distsoc/group-hide/v1");
+	blake3_update(&hash, hide->group, GROUP_ID_LEN);
+	blake3_update(&hash, hide->author, NODE_KEY_LEN);
+	blake3_update(&hash, hide->logical_id, POST_LOGICAL_ID_LEN);
+	blake3_final(&hash, out_name, GROUP_HIDE_NAME_LEN);
 }
 
 int social_leave_read(const void *bytes, size_t len, struct group_leave *out_leave)

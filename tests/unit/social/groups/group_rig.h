@@ -62,11 +62,11 @@ static inline const struct node_key *rig_own_key(void *ctx, const uint8_t *key)
 	return memcmp(node_key_public(node->key), key, NODE_KEY_LEN) == 0 ? node->key : NULL;
 }
 
-static inline void rig_hidden(void *ctx, const uint8_t *post, bool is_hidden, uint64_t now_ns)
+static inline void rig_hidden(void *ctx, const struct group_hide *hide, uint64_t now_ns)
 {
 	struct rig_node *node = ctx;
 
-	(void)post, (void)is_hidden, (void)now_ns;
+	(void)hide, (void)now_ns;
 	node->hidden_cnt++;
 }
 

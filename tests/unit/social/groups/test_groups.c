@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "social/groups/groups.h"
+#include "social/object/post_claim.h"
 
 #include "group_rig.h"
 
@@ -229,27 +230,41 @@ static void test_a_viewer_may_not_write_and_a_poster_may_as_long_as_it_was_one(v
 
 static void test_moderators_hide_posts_for_all_and_others_do_not(void)
 {
-	const uint8_t post[POST_ID_LEN] = {5};
+	static const uint8_t logical_id[POST_LOGICAL_ID_LEN] = {5}, other_id[POST_LOGICAL_ID_LEN];
+	struct group_hide what = {.logical_id = logical_id, .is_hidden = true}, other;
 	struct group_ask ask;
 
 	nodes_add(4);
 	CHECK_EQ(rig_found(4, GROUP_POSTER), 0);
+	what.author = rig_nodes[2].mesh->key;
 	ask = rig_asks(&rig_nodes[1], NULL, 0, 0);
-	CHECK_EQ(social_group_hide_post(rig_nodes[1].groups, &ask, post, true, rig_lab.now_ns),
+	CHECK_EQ(social_group_hide_post(rig_nodes[1].groups, &ask, &what, rig_lab.now_ns),
 		 WEFT_EREFUSED);
 	ask = rig_asks(&rig_nodes[0], NULL, 0, 0);
-	CHECK_EQ(social_group_hide_post(rig_nodes[0].groups, &ask, post, true, rig_lab.now_ns), 0);
+	CHECK_EQ(social_group_hide_post(rig_nodes[0].groups, &ask, &what, rig_lab.now_ns), 0);
 	rig_pass(2 * NS_PER_S);
+	what.group = ask.group;
 	for (unsigned i = 1; i < 4; i++) {
 		rig_meet(&rig_nodes[i], &rig_nodes[0]);
-		CHECK(social_group_is_hidden(rig_nodes[i].groups, post));
+		CHECK(social_group_is_hidden(rig_nodes[i].groups, &what));
 		CHECK_EQ(rig_nodes[i].hidden_cnt, 1);
+		/* Another post of that author, the same of another author, and of another group are not. */
+		other = what;
+		other.logical_id = other_id;
+		CHECK(!social_group_is_hidden(rig_nodes[i].groups, &other));
+		other = what;
+		other.author = rig_nodes[1].mesh->key;
+		CHECK(!social_group_is_hidden(rig_nodes[i].groups, &other));
+		other = what;
+		other.group = rig_nodes[1].mesh->key;
+		CHECK(!social_group_is_hidden(rig_nodes[i].groups, &other));
 	}
 	rig_pass(NS_PER_S);
-	CHECK_EQ(social_group_hide_post(rig_nodes[0].groups, &ask, post, false, rig_lab.now_ns), 0);
+	what.is_hidden = false;
+	CHECK_EQ(social_group_hide_post(rig_nodes[0].groups, &ask, &what, rig_lab.now_ns), 0);
 	rig_pass(NS_PER_S);
 	rig_meet(&rig_nodes[1], &rig_nodes[0]);
-	CHECK(!social_group_is_hidden(rig_nodes[1].groups, post));
+	CHECK(!social_group_is_hidden(rig_nodes[1].groups, &what));
 	rig_end();
 }
 

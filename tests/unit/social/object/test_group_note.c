@@ -17,8 +17,11 @@ static size_t note_write(unsigned kind)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	hide = (struct group_hide){
-		.group = id, .post = id, .is_hidden = true, .time_ms = 1800000000000};
+	hide = (struct group_hide){.group = id,
+				   .author = id,
+				   .logical_id = session,
+				   .is_hidden = true,
+				   .time_ms = 1800000000000};
 	leave = (struct group_leave){.group = id, .time_ms = 1800000000000};
 	proof = (struct group_proof){.group = id, .epoch = 9, .session = session};
 	if (kind == 0)
