@@ -246,7 +246,7 @@ def vectors():
         "vis": sign(ada, "vis", {0: post, 1: 4, 2: GROUP, 4: [group, 1, bytes(60), three]}),
         "group": sign(ada, "group", state),
         "sealed_epoch": seal_epoch(ada, two, group, 1, epoch, nonce),
-        "grouphide": sign(ada, "grouphide", {0: group, 1: post, 2: True, 3: when}),
+        "grouphide": sign(ada, "grouphide", {0: group, 1: two, 2: True, 3: when, 4: bytes([5]) * 16}),
         "groupleave": sign(ada, "groupleave", {0: group, 1: when}),
         "groupproof": sign(epoch, "groupproof", {0: group, 1: 1, 2: bytes(16)}),
     }

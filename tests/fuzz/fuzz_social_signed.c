@@ -84,7 +84,7 @@ static bool replica_is_sound(const struct replica_note *note)
 
 static bool hide_is_sound(const struct group_hide *hide)
 {
-	return hide->group && hide->post && is_own(hide->signer);
+	return hide->group && hide->author && hide->logical_id && is_own(hide->signer);
 }
 
 static bool leave_is_sound(const struct group_leave *leave)

@@ -173,6 +173,7 @@ static uint64_t arrive_ns(unsigned person, unsigned from, unsigned cnt, uint64_t
 
 static void test_posts_reach_followers_and_go_on_through_one(void)
 {
+	struct sync_stats stats;
 	uint64_t took_ns;
 
 	nodes_up(&calm);
@@ -185,6 +186,9 @@ static void test_posts_reach_followers_and_go_on_through_one(void)
 	took_ns = arrive_ns(BOB, 0, POSTS, 60 * NS_PER_S);
 	CHECK(took_ns > 0);
 	printf("# %u posts of 3 KB in %llu ms\n", POSTS, (unsigned long long)(took_ns / NS_PER_MS));
+	/* Alice, of which Bob has them, is not offered them in turn. */
+	social_sync_stats(social_sync_of(social_of(BOB)), &stats);
+	CHECK_EQ(stats.offered_cnt, 0);
 	/* What is for Carol alone Bob does not get, so she does not get it by him. */
 	meet(CAROL, BOB);
 	CHECK(arrive_ns(CAROL, 0, POSTS, 60 * NS_PER_S) > 0);

@@ -70,6 +70,16 @@ static bool on_is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool
 	return social_group_is_ours(((const struct social *)ctx)->groups, group, epoch, out_opens);
 }
 
+static bool on_opens_group(void *ctx, const struct visibility_group *of)
+{
+	return social_group_secret(((const struct social *)ctx)->groups, of) != NULL;
+}
+
+static bool on_is_refused(void *ctx, const uint8_t *key)
+{
+	return social_is_refused(((const struct social *)ctx)->people, key);
+}
+
 static bool on_is_poster(void *ctx, const uint8_t *group, const uint64_t *epoch,
 			 const uint8_t *author)
 {
@@ -127,6 +137,25 @@ static void on_addressed(void *ctx, const uint8_t *author, const uint8_t *post, 
 		social_intake_unasked(social->intake, post, now_ns);
 }
 
+/* The peer that brought it is not offered it in turn. */
+static void on_changed(void *ctx, const struct intake_change *change, uint64_t now_ns)
+{
+	const struct social *social = ctx;
+
+	if (social->sync && change->from)
+		social_sync_news_from(social->sync, change->post, change->from);
+	if (!change->is_put)
+		social_replicas_changed(social->replicas, change->post, change->from, now_ns);
+}
+
+static void on_will_go(void *ctx, const uint8_t *post, const uint8_t *from)
+{
+	const struct social *social = ctx;
+
+	if (social->sync)
+		social_sync_leaving(social->sync, post, from);
+}
+
 static int on_profile(void *ctx, const struct intake_object *object, uint64_t now_ns)
 {
 	struct social *social = ctx;
@@ -155,9 +184,13 @@ static int intake_open(struct social *social)
 					     .ways = {.is_own = on_is_own,
 						      .is_blocked = on_is_blocked,
 						      .is_followed = on_is_followed,
+						      .is_refused = on_is_refused,
 						      .is_in_group = on_is_in_group,
+						      .opens_group = on_opens_group,
 						      .is_poster = on_is_poster,
 						      .was_addressed = on_addressed,
+						      .changed = on_changed,
+						      .will_go = on_will_go,
 						      .profile = on_profile,
 						      .ctx = social}};
 	int err = social_intake_open(&params, &social->intake);

@@ -37,6 +37,43 @@ static bool on_is_audience(void *ctx, const uint8_t *key)
 	return social_audience_of(((const struct social *)ctx)->people, key) != 0;
 }
 
+static bool on_speaks_for(void *ctx, const uint8_t *key, const uint8_t *person)
+{
+	return social_sync_speaks_for(((const struct social *)ctx)->sync, key, person);
+}
+
+static bool on_is_member(void *ctx, const uint8_t *group, uint64_t epoch, const uint8_t *key)
+{
+	return social_group_has(((const struct social *)ctx)->groups, group, epoch, key);
+}
+
+struct fellow {
+	struct groups *groups;
+	const uint8_t *key;
+	bool is;
+};
+
+static void fellow_look(void *arg, const struct group_view *view)
+{
+	struct fellow *fellow = arg;
+
+	fellow->is |= view->is_member &&
+		      social_group_has(fellow->groups, view->group, view->epoch, fellow->key);
+}
+
+static bool on_is_fellow(void *ctx, const uint8_t *key)
+{
+	struct fellow fellow = {((const struct social *)ctx)->groups, key, false};
+
+	social_groups_each(fellow.groups, fellow_look, &fellow);
+	return fellow.is;
+}
+
+static const struct node_key *on_group_key(void *ctx, const struct visibility_group *of)
+{
+	return social_group_secret(((const struct social *)ctx)->groups, of);
+}
+
 static int replicas_open(struct social *social, uint64_t now_ns)
 {
 	const struct replicas_params params = {.config = social->config.replicas,
@@ -48,10 +85,38 @@ static int replicas_open(struct social *social, uint64_t now_ns)
 							.is_blocked = on_is_blocked,
 							.is_acquainted = on_is_acquainted,
 							.is_audience = on_is_audience,
+							.is_fellow = on_is_fellow,
+							.is_member = on_is_member,
+							.group_key = on_group_key,
+							.speaks_for = on_speaks_for,
 							.ctx = social},
 					       .now_ns = now_ns};
 
 	return social_replicas_open(&params, &social->replicas);
+}
+
+struct cut {
+	const struct social *social;
+	const uint8_t *person;
+};
+
+static bool is_cut(void *arg, const uint8_t *key)
+{
+	const struct cut *cut = arg;
+
+	return social_sync_speaks_for(cut->social->sync, key, cut->person);
+}
+
+static void on_cut(void *ctx, const uint8_t *person, const uint8_t *post, uint64_t now_ns)
+{
+	const struct social *social = ctx;
+	struct cut cut = {social, person};
+
+	(void)now_ns;
+	if (social->attachments)
+		social_attachments_cut(social->attachments, post, is_cut, &cut);
+	social_sync_cut(social->sync, person, post);
+	social_replicas_cut(social->replicas, person, post);
 }
 
 static int revoke_open(struct social *social, uint64_t now_ns)
@@ -63,6 +128,7 @@ static int revoke_open(struct social *social, uint64_t now_ns)
 					     .ways = {.persona = on_persona,
 						      .own = on_own,
 						      .is_in_circle = on_is_in_circle,
+						      .cut = on_cut,
 						      .ctx = social},
 					     .now_ns = now_ns};
 

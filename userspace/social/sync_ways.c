@@ -306,18 +306,6 @@ static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64
 
 /* --- what is new here --- */
 
-/* A deletion of a public post alone: the readers of another one are not known any more. */
-static void gone_say(struct social *social, const struct post_view *view, uint64_t now_ns)
-{
-	struct post_row row = {.time_ms = view->time_ms,
-			       .author = social_posts_author_number(social->posts, view->author)};
-
-	memcpy(row.id, view->id, sizeof(row.id));
-	if (view->kind == VISIBILITY_PUBLIC && row.author &&
-	    social_posts_known(social->posts, view->id) == POST_GONE)
-		social_sync_deleted(social->sync, &row, now_ns);
-}
-
 static void post_moved(void *ctx, enum post_moved what, const struct post_view *view,
 		       uint64_t now_ns)
 {
@@ -326,7 +314,7 @@ static void post_moved(void *ctx, enum post_moved what, const struct post_view *
 	if (what == POST_MOVED_PUT || what == POST_MOVED_VISIBILITY)
 		social_sync_news(social->sync, view->id, NULL, now_ns);
 	else if (what == POST_MOVED_GONE)
-		gone_say(social, view, now_ns);
+		social_sync_gone(social->sync, view->id, now_ns);
 }
 
 static void people_changed(void *ctx, const struct people_change *change, uint64_t now_ns)
@@ -334,7 +322,13 @@ static void people_changed(void *ctx, const struct people_change *change, uint64
 	struct social *social = ctx;
 
 	switch (change->kind) {
+	case PEOPLE_ACCEPTED:
+	case PEOPLE_UNBLOCKED:
+	case PEOPLE_SUCCEEDED:
+		social_sync_refusals_forget(social->sync);
+		break;
 	case PEOPLE_FOLLOWED:
+		social_sync_refusals_forget(social->sync);
 		social_sync_session_up(social->sync, change->person, now_ns);
 		social_sync_follows_changed(social->sync, now_ns);
 		break;

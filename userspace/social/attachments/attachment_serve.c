@@ -21,7 +21,9 @@ struct attachment_serving {
 	struct job job; /* first */
 	struct attachments *attachments;
 	struct fair_item slot;
-	struct mesh_incoming *incoming; /* NULL: the asker left */
+	struct mesh_incoming *incoming; /* NULL: the asker left, or is_lent */
+	uint8_t asker[MESH_KEY_LEN];
+	bool is_lent; /* its bytes are with the mesh */
 	struct post_copy *copy;
 	struct attachment_pieces pieces; /* of copy */
 	struct attachment_get get;
@@ -70,6 +72,7 @@ static void on_sent(void *arg)
 static void serving_answer(struct attachment_serving *serving)
 {
 	struct attachments *attachments = serving->attachments;
+	struct mesh_incoming *incoming = serving->incoming;
 	uint8_t head[ATTACHMENT_DATA_HEAD_MAX];
 	struct writer w = writer_of(head, sizeof(head));
 	const struct transport_span tail = {
@@ -79,8 +82,10 @@ static void serving_answer(struct attachment_serving *serving)
 	attachments->stats.served_cnt++;
 	attachments->stats.served_len += serving->len;
 	attachments->lent_cnt++;
+	serving->incoming = NULL;
+	serving->is_lent = true;
 	if (ops_of(attachments)
-			    ->answer(serving->incoming, ATTACHMENT_DATA, head, writer_len(&w),
+			    ->answer(incoming, ATTACHMENT_DATA, head, writer_len(&w),
 				     serving->len ? &tail : NULL) < 0 ||
 	    !serving->len)
 		on_sent(serving);
@@ -139,6 +144,25 @@ static void serving_done(struct job *job)
 	serving_answer(serving);
 }
 
+void social_attachments_cut(struct attachments *attachments, const uint8_t post[static POST_ID_LEN],
+			    bool (*is_of)(void *arg, const uint8_t *key), void *arg)
+{
+	struct attachment_serving *serving = NULL;
+
+	while (!attachments->is_stopped && (serving = pool_next(&attachments->servings, serving))) {
+		if (memcmp(serving->get.post, post, POST_ID_LEN) != 0 ||
+		    !is_of(arg, serving->asker))
+			continue;
+		if (serving->is_lent) {
+			attachments->stats.cut_cnt++;
+			ops_of(attachments)->recall(attachments->params.ground->mesh.mesh, serving);
+		} else if (serving->incoming) {
+			absent_answer(attachments, serving->incoming);
+			serving->incoming = NULL;
+		}
+	}
+}
+
 static void on_left(void *arg)
 {
 	((struct attachment_serving *)arg)->incoming = NULL;
@@ -164,6 +188,7 @@ static struct attachment_serving *serving_begin(struct attachments *attachments,
 	if (serving) {
 		serving->attachments = attachments;
 		serving->incoming = call->incoming;
+		memcpy(serving->asker, call->peer_key, sizeof(serving->asker));
 		return serving;
 	}
 	attachments->stats.busy_cnt++;

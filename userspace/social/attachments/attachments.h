@@ -151,6 +151,13 @@ WEFT_MUST_CHECK
 int social_attachments_make(struct attachments *attachments,
 			    const struct attachments_making *making);
 
+/*
+ * social_attachments_cut: a reader may not have post any more, which the store of posts knows. Pieces on
+ * their way to its nodes, as is_of says of a key, end.
+ */
+void social_attachments_cut(struct attachments *attachments, const uint8_t post[static POST_ID_LEN],
+			    bool (*is_of)(void *arg, const uint8_t *key), void *arg);
+
 /* --- reading --- */
 
 struct attachment_view {

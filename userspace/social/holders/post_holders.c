@@ -256,6 +256,43 @@ int social_holders_each(struct post_holders *holders, const uint8_t post[static 
 	return store_iter_end(&iter);
 }
 
+/* The rows of revocations (revoke.c) lie under 31 zeros, and are none of a holder. */
+static bool is_holder_key(const struct store_item *item)
+{
+	return item->key_len == ROW_KEY_LEN && memcmp(item->key, zeros, POST_ID_LEN - 1) != 0;
+}
+
+int social_holders_walk(struct post_holders *holders, struct holder_walk *walk, unsigned visit_max,
+			bool (*fn)(void *arg, const struct post_holder *holder), void *arg)
+{
+	struct store_iter iter =
+		store_iter_fresh(holders->ground->store, STORE_REPLICAS,
+				 store_key(walk->from, walk->has_from ? ROW_KEY_LEN : 0));
+	struct store_item item;
+	bool goes_on = true;
+	int err;
+
+	while (goes_on && visit_max && store_iter_next(&iter, &item)) {
+		struct post_holder holder;
+
+		if (!is_holder_key(&item) ||
+		    (walk->has_from && memcmp(item.key, walk->from, ROW_KEY_LEN) == 0))
+			continue;
+		visit_max--;
+		walk->has_from = true;
+		memcpy(walk->from, item.key, ROW_KEY_LEN);
+		iter.err = row_parse(item.key, item.value, item.value_len, &holder);
+		if (iter.err < 0)
+			break;
+		goes_on = fn(arg, &holder);
+	}
+	err = store_iter_end(&iter);
+	if (err < 0)
+		return err;
+	walk->has_from = !goes_on || !visit_max;
+	return walk->has_from;
+}
+
 int social_holders_find(struct post_holders *holders, const uint8_t post[static POST_ID_LEN],
 			const uint8_t person[static NODE_KEY_LEN], struct post_holder *out_holder)
 {
@@ -374,6 +411,7 @@ static bool make_room(struct post_holders *holders, struct store_snapshot *snaps
 static int said_take(struct post_holders *holders, struct store_snapshot *snapshot,
 		     struct store_batch *batch, const struct holder_said *said)
 {
+	uint64_t wall_ms = social_wall_ms(holders->ground);
 	struct row row;
 	int err;
 
@@ -383,11 +421,15 @@ static int said_take(struct post_holders *holders, struct store_snapshot *snapsh
 		return err;
 	if (said->noted_ms < row.holder.noted_ms)
 		return 0;
+	/* One that goes round and round keeps no holder alive. */
+	if (said->is_passed &&
+	    (said->noted_ms == row.holder.noted_ms || said->noted_ms + HOLDER_SILENT_MS <= wall_ms))
+		return 0;
 	if (!said->has && !(row.holder.flags & HOLDER_HAS))
 		return 0;
 	if (said->has && !make_room(holders, snapshot, batch, said))
 		return 0;
-	row.holder.heard_ms = social_wall_ms(holders->ground);
+	row.holder.heard_ms = said->is_passed ? said->noted_ms : wall_ms;
 	row.holder.noted_ms = said->noted_ms;
 	row.holder.note = said->note;
 	row.holder.note_len = said->note_len;

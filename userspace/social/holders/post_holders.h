@@ -81,6 +81,7 @@ struct holder_said {
 	bool has;
 	uint64_t noted_ms; /* the time in its note; a later one counts */
 	bool is_chosen;
+	bool is_passed;	     /* another node gave the note: it was heard of at noted_ms */
 	const uint8_t *note; /* at most REPLICA_STORED_LEN_MAX bytes, as others get it; or NULL */
 	size_t note_len;
 };
@@ -103,6 +104,17 @@ void social_holders_forget(struct post_holders *holders, const uint8_t post[stat
 
 /* social_holders_each gives the rows of post; fn returns whether to go on. 0 or the store's error. */
 int social_holders_each(struct post_holders *holders, const uint8_t post[static POST_ID_LEN],
+			bool (*fn)(void *arg, const struct post_holder *holder), void *arg);
+/*
+ * social_holders_walk gives rows of all posts, in one order, from where walk is; at most visit_max are
+ * looked at. 1: there are more; 0: none, and walk begins anew; or the store's error.
+ */
+struct holder_walk {
+	bool has_from;
+	uint8_t from[POST_ID_LEN + NODE_KEY_LEN]; /* the next one is behind it */
+};
+WEFT_MUST_CHECK
+int social_holders_walk(struct post_holders *holders, struct holder_walk *walk, unsigned visit_max,
 			bool (*fn)(void *arg, const struct post_holder *holder), void *arg);
 /* social_holders_find: the times and flags of one; its pointers are NULL. 0, WEFT_EABSENT, an error. */
 WEFT_MUST_CHECK

@@ -62,13 +62,33 @@ void social_intake_unasked(struct intake *intake, const uint8_t post[static POST
 struct found {
 	uint8_t ids[LOOK_FOUND_MAX][POST_ID_LEN];
 	bool opens[LOOK_FOUND_MAX], is_wanted[LOOK_FOUND_MAX];
-	unsigned cnt;
+	unsigned cnt, read_cnt;
 };
 
-/* A post of a group that no person of this node opened when it came, and that one opens now. */
-static bool opens_now(const struct post_row *row, bool opens)
+/* It is sealed for the key that this node has, and not for another one of that group and epoch. */
+static bool is_sealed_for(struct intake *intake, const struct post_row *row)
 {
-	return opens && !(row->flags & POST_READABLE);
+	const struct intake_ways *ways = &intake->params.ways;
+	struct visibility *visibility = malloc(sizeof(*visibility));
+	struct post_copy *copy = NULL;
+	bool is = visibility && social_posts_read(intake->params.posts, row->id, &copy) == 0 &&
+		  social_visibility_parse(copy->parts.visibility, copy->parts.visibility_len,
+					  visibility) == 0 &&
+		  visibility->kind == VISIBILITY_GROUP &&
+		  ways->opens_group(ways->ctx, &visibility->group);
+
+	social_post_copy_free(copy);
+	free(visibility);
+	return is;
+}
+
+/* A post of a group that no person of this node opened when it came, and that one opens now. */
+static bool opens_now(struct intake *intake, const struct post_row *row, struct found *found)
+{
+	if (row->flags & POST_READABLE || found->read_cnt == LOOK_FOUND_MAX)
+		return false;
+	found->read_cnt++;
+	return is_sealed_for(intake, row);
 }
 
 /* A post of a group whose author might not post to it, as this node knew, and may now. */
@@ -94,9 +114,10 @@ static void row_look(struct intake *intake, const struct post_row *row, struct f
 	    !ways->is_in_group(ways->ctx, audience.group, audience.epoch, &opens))
 		return;
 	is_wanted = is_wanted_now(intake, row, audience.group);
-	if (!is_wanted && !opens_now(row, opens))
+	opens = opens && opens_now(intake, row, found);
+	if (!is_wanted && !opens)
 		return;
-	found->opens[found->cnt] = opens_now(row, opens);
+	found->opens[found->cnt] = opens;
 	found->is_wanted[found->cnt] = is_wanted;
 	memcpy(found->ids[found->cnt++], row->id, POST_ID_LEN);
 }
@@ -110,8 +131,9 @@ static void rows_look(struct intake *intake, struct found *found)
 			: social_index_end(index);
 	const struct post_row *row = NULL;
 
-	for (unsigned i = 0; i < LOOK_ROWS_MAX && found->cnt < LOOK_FOUND_MAX &&
-			     (row = social_index_prev(index, &place));
+	for (unsigned i = 0;
+	     i < LOOK_ROWS_MAX && found->cnt < LOOK_FOUND_MAX && found->read_cnt < LOOK_FOUND_MAX &&
+	     (row = social_index_prev(index, &place));
 	     i++) {
 		row_look(intake, row, found);
 		intake->looked.time_ms = row->time_ms;

@@ -16,6 +16,9 @@ struct intake_run {
 	intake_done_fn done;
 	void *arg;
 	uint8_t id[POST_ID_LEN];
+	bool is_put;
+	bool has_from;
+	uint8_t from[NODE_KEY_LEN];
 	bool is_addressed; /* by author, an unknown person */
 	uint8_t author[NODE_KEY_LEN];
 	uint64_t now_ns;
@@ -35,6 +38,7 @@ const char *social_intake_text(enum intake_verdict verdict)
 		[INTAKE_DELETED] = "its author deleted it before",
 		[INTAKE_OLD] = "it is not newer than what is held",
 		[INTAKE_UNWANTED] = "it is of an unknown person, and for no person of this node",
+		[INTAKE_REFUSED] = "it is of a person whose request was refused here",
 		[INTAKE_ABSENT] = "the post that it is about is not here",
 		[INTAKE_FULL] = "there is no room for it",
 		[INTAKE_BUSY] = "the disk does not keep up",
@@ -61,6 +65,7 @@ static void count(struct intake *intake, enum intake_verdict verdict)
 		[INTAKE_DELETED] = &stats->deleted_cnt,
 		[INTAKE_OLD] = &stats->old_cnt,
 		[INTAKE_UNWANTED] = &stats->unwanted_cnt,
+		[INTAKE_REFUSED] = &stats->refused_cnt,
 		[INTAKE_ABSENT] = &stats->absent_cnt,
 		[INTAKE_FULL] = &stats->full_cnt,
 		[INTAKE_BUSY] = &stats->busy_cnt,
@@ -150,6 +155,13 @@ static struct intake_run *run_new(struct intake *intake, intake_done_fn done, vo
 	return run;
 }
 
+static void run_from(struct intake_run *run, const uint8_t *from)
+{
+	run->has_from = from != NULL;
+	if (from)
+		memcpy(run->from, from, sizeof(run->from));
+}
+
 static void run_free(struct intake_run *run)
 {
 	list_unlink(&run->node);
@@ -163,6 +175,11 @@ static void on_durable(void *arg, int err)
 	const struct intake_ways *ways = &intake->params.ways;
 
 	run_free(arg);
+	if (err == 0 && ways->changed)
+		ways->changed(
+			ways->ctx,
+			&(struct intake_change){run.id, run.has_from ? run.from : NULL, run.is_put},
+			run.now_ns);
 	settle(intake, run.done, run.arg, err == 0 ? INTAKE_TAKEN : INTAKE_FAILED, run.id);
 	if (err == 0 && run.is_addressed)
 		ways->was_addressed(ways->ctx, run.author, run.id, run.now_ns);
@@ -173,6 +190,7 @@ static void on_durable(void *arg, int err)
 /* How a post was found to stand to the people of this node. */
 struct standing {
 	bool is_wanted; /* false: no share takes it */
+	bool is_refused;
 	enum post_share share;
 	uint16_t marks;
 };
@@ -232,6 +250,7 @@ static uint16_t readers_marks(const struct intake *intake, const uint8_t *author
 
 	*out_is_of_group = visibility->kind == VISIBILITY_GROUP &&
 			   ways->is_in_group(ways->ctx, group->group, group->epoch, &opens_group);
+	opens_group = opens_group && ways->opens_group(ways->ctx, group);
 	return opens || (*out_is_of_group && opens_group) ? POST_READABLE : 0;
 }
 
@@ -242,6 +261,15 @@ static bool replies_to_own(const struct intake *intake, const struct post *post)
 
 	return post->parent && social_posts_look(intake->params.posts, post->parent, &view) == 0 &&
 	       view.share == POST_OWN;
+}
+
+/* First words of a person whose request was refused; what others see, too, is none. */
+static bool is_refused(const struct intake *intake, const struct judged_post *judged)
+{
+	const struct intake_ways *ways = &intake->params.ways;
+
+	return judged->visibility.kind == VISIBILITY_RECIPIENTS && ways->is_refused &&
+	       ways->is_refused(ways->ctx, judged->post.author);
 }
 
 static struct standing standing_of(const struct intake *intake, const struct judged_post *judged,
@@ -267,6 +295,8 @@ static struct standing standing_of(const struct intake *intake, const struct jud
 	else if (
 		is_of_group) /* any node can name a group; the state that has its author may follow */
 		standing.share = POST_ADDRESSED;
+	else if (is_refused(intake, judged) && !ask->is_asked_for)
+		standing = (struct standing){.is_refused = true};
 	else if (standing.marks & POST_READABLE &&
 		 (judged->visibility.kind == VISIBILITY_RECIPIENTS || is_mentioned ||
 		  replies_to_own(intake, post) || ask->is_asked_for))
@@ -293,10 +323,12 @@ static enum intake_verdict post_put(struct intake *intake, const struct intake_a
 	int err;
 
 	if (!standing.is_wanted)
-		return INTAKE_UNWANTED;
+		return standing.is_refused ? INTAKE_REFUSED : INTAKE_UNWANTED;
 	run = run_new(intake, ask->done, ask->arg, judged->id, now_ns);
 	if (!run)
 		return INTAKE_FAILED;
+	run_from(run, ask->from);
+	run->is_put = true;
 	run->is_addressed = standing.share == POST_ADDRESSED;
 	memcpy(run->author, judged->post.author, NODE_KEY_LEN);
 	social_payer(intake->params.ground, ask->from, &put.source, &put.class);
@@ -372,6 +404,7 @@ static enum intake_verdict readers_put(struct intake *intake, const struct intak
 	run = run_new(intake, object->done, object->arg, view->id, now_ns);
 	if (!run)
 		return INTAKE_FAILED;
+	run_from(run, object->from);
 	err = social_posts_set_visibility(intake->params.posts, &readers,
 					  (struct post_change_done){on_durable, run}, now_ns);
 	if (err == 0)
@@ -434,8 +467,10 @@ static bool may_precede(const struct intake *intake, const uint8_t *author)
 static enum intake_verdict deletion_take(struct intake *intake, const struct intake_object *object,
 					 const struct post_deletion *deletion, uint64_t now_ns)
 {
+	const struct intake_ways *ways = &intake->params.ways;
 	struct post_store *posts = intake->params.posts;
 	struct post_removal removal = {deletion, object->bytes, object->len};
+	struct post_view view;
 	struct intake_run *run;
 	int err;
 
@@ -445,6 +480,10 @@ static enum intake_verdict deletion_take(struct intake *intake, const struct int
 	run = run_new(intake, object->done, object->arg, deletion->post, now_ns);
 	if (!run)
 		return INTAKE_FAILED;
+	run_from(run, object->from);
+	if (ways->will_go && social_posts_look(posts, deletion->post, &view) == 0 &&
+	    memcmp(view.author, deletion->author, NODE_KEY_LEN) == 0)
+		ways->will_go(ways->ctx, deletion->post, object->from);
 	err = social_posts_remove(posts, &removal, (struct post_change_done){on_durable, run},
 				  now_ns);
 	if (err == 0)

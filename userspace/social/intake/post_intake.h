@@ -56,6 +56,7 @@ enum intake_verdict {
 	INTAKE_DELETED,	 /* by its author, before */
 	INTAKE_OLD,	 /* not newer than what is held */
 	INTAKE_UNWANTED, /* of an unknown author, and for no person here */
+	INTAKE_REFUSED,	 /* of an unknown author whose request was refused */
 	INTAKE_ABSENT,	 /* the post that it is about is not here */
 	INTAKE_FULL,	 /* the share has no room */
 	INTAKE_BUSY,	 /* the disk does not keep up, or the post is changing: again in a while */
@@ -77,19 +78,33 @@ struct intake_object {
 	intake_done_fn done;
 	void *arg;
 };
-/* What is known of people and groups: their parts of social/. All functions are set. */
+/* What is durable now; borrowed for the call. */
+struct intake_change {
+	const uint8_t *post;
+	const uint8_t *from; /* the node in session that it came of, or NULL */
+	bool is_put;	     /* else it has other readers, or is deleted */
+};
+/* What is known of people and groups: their parts of social/. All functions are set but those that may be NULL. */
 struct intake_ways {
 	bool (*is_own)(void *ctx, const uint8_t *key); /* a person of this node */
 	bool (*is_blocked)(void *ctx, const uint8_t *key);
 	bool (*is_followed)(void *ctx, const uint8_t *key); /* by any person of this node */
-	/* a person of this node is in it; out_opens: and has the key of the epoch */
+	/* the words of a person that is not acquainted are not wanted; may be NULL */
+	bool (*is_refused)(void *ctx, const uint8_t *key);
+	/* a person of this node is in it; out_opens: and has a key of the epoch */
 	bool (*is_in_group)(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens);
+	/* that key is the one that the author of a post sealed it for: any author may name another */
+	bool (*opens_group)(void *ctx, const struct visibility_group *of);
 	/* author may post to the group: now, or (epoch not NULL; this may read the disk) then */
 	bool (*is_poster)(void *ctx, const uint8_t *group, const uint64_t *epoch,
 			  const uint8_t *author);
 	/* the post of an unknown person to a person of this node is held */
 	void (*was_addressed)(void *ctx, const uint8_t *author, const uint8_t *post,
 			      uint64_t now_ns);
+	/* watches of posts have heard of it; may be NULL */
+	void (*changed)(void *ctx, const struct intake_change *change, uint64_t now_ns);
+	/* the author of a post that is held deletes it, as from (or NULL) says; may be NULL */
+	void (*will_go)(void *ctx, const uint8_t *post, const uint8_t *from);
 	/*
 	 * Judges and keeps a profile: 0, WEFT_EFULL, WEFT_EBUSY, as social_profile_read, or:
 	 *   WEFT_EEXISTS  this one or a later one is there

@@ -182,6 +182,11 @@ int social_request_refuse(struct people *people, const uint8_t person[static NOD
 	return 0;
 }
 
+bool social_is_refused(const struct people *people, const uint8_t person[static NODE_KEY_LEN])
+{
+	return social_mark_lookup(&people->refused, person) != NULL;
+}
+
 void social_request_drop(struct people *people, const uint8_t *key, uint64_t now_ns)
 {
 	struct request_row *row = row_of(people, key);

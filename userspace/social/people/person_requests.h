@@ -51,6 +51,8 @@ int social_request_accept(struct people *people, const uint8_t person[static NOD
 WEFT_MUST_CHECK
 int social_request_refuse(struct people *people, const uint8_t person[static NODE_KEY_LEN],
 			  const struct people_done *done, uint64_t now_ns);
+/* social_is_refused: the person's request was. So further words of it are not wanted. */
+bool social_is_refused(const struct people *people, const uint8_t person[static NODE_KEY_LEN]);
 /* social_is_accepted: and not followed for that alone. */
 bool social_is_accepted(const struct people *people, const uint8_t person[static NODE_KEY_LEN]);
 

@@ -15,7 +15,21 @@ struct choosing {
 	struct replicas *replicas;
 	struct replica_peer *peer;
 	unsigned load_cnt;
+	/* Own posts that the peer may not read, and may keep. */
+	uint8_t others[REPLICA_LOADS_MAX][POST_ID_LEN];
+	unsigned other_cnt;
 };
+
+/* It took a copy for this node, which it may not read. */
+static bool keeps(struct choosing *choosing, const struct post_view *view)
+{
+	struct post_holder holder;
+
+	return view->share == POST_OWN &&
+	       social_holders_find(choosing->replicas->params.holders, view->id,
+				   choosing->peer->key, &holder) == 0 &&
+	       (holder.flags & HOLDER_HAS);
+}
 
 /*
  * Whether peer may have the post, and may hear that this node has it. Public posts of others show which
@@ -28,7 +42,7 @@ static bool is_for(struct choosing *choosing, const struct post_view *view)
 	bool is;
 
 	if (view->share == POST_HOSTED || view->share == POST_ADDRESSED ||
-	    view->kind == VISIBILITY_GROUP || (view->flags & POST_SUPERSEDED))
+	    (view->flags & POST_SUPERSEDED))
 		return false;
 	if (view->kind == VISIBILITY_PUBLIC)
 		return view->share == POST_OWN ||
@@ -36,7 +50,8 @@ static bool is_for(struct choosing *choosing, const struct post_view *view)
 	choosing->load_cnt++;
 	if (social_replica_load(choosing->replicas, view, &post) < 0)
 		return false;
-	is = social_replica_may_know(choosing->replicas, &post, choosing->peer->key);
+	is = social_replica_may_know(choosing->replicas, &post, choosing->peer->key) ||
+	     keeps(choosing, view);
 	social_replica_fini(&post);
 	return is;
 }
@@ -51,6 +66,9 @@ static bool choose(void *arg, const struct post_view *view)
 	memcpy(peer->cursor.id, view->id, POST_ID_LEN);
 	if (is_for(choosing, view))
 		memcpy(peer->asked.posts[peer->asked.post_cnt++], view->id, POST_ID_LEN);
+	else if (peer->is_met && view->share == POST_OWN && !(view->flags & POST_SUPERSEDED) &&
+		 choosing->other_cnt < REPLICA_LOADS_MAX)
+		memcpy(choosing->others[choosing->other_cnt++], view->id, POST_ID_LEN);
 	return peer->asked.post_cnt < REPLICA_CHECK_MAX && choosing->load_cnt < REPLICA_LOADS_MAX;
 }
 
@@ -61,9 +79,8 @@ static bool is_chosen(const struct replicas *replicas, const uint8_t *key)
 	return ground->class_of && ground->class_of(ground->ctx, key) == FAIR_CHOSEN;
 }
 
-/* The note in row, read, or false: it is none of peer on that post. sealed gets it as it is kept. */
-static bool note_read(struct replicas *replicas, const struct replica_peer *peer,
-		      const struct replica_row *row, struct replica_note *out_note)
+bool social_replica_note_open(struct replicas *replicas, const struct replica_row *row,
+			      struct replica_note *out_note)
 {
 	struct replica_post post;
 	struct post_view view;
@@ -82,41 +99,64 @@ static bool note_read(struct replicas *replicas, const struct replica_peer *peer
 		if (!is)
 			return false;
 	}
-	return memcmp(out_note->holder, peer->key, MESH_KEY_LEN) == 0 &&
-	       memcmp(out_note->post, row->post, POST_ID_LEN) == 0;
+	return memcmp(out_note->post, row->post, POST_ID_LEN) == 0;
+}
+
+/* It has not heard of the readers of now, and is heard of when it has (replica_tell.c). */
+static bool is_behind(struct replicas *replicas, const struct replica_peer *peer,
+		      const uint8_t *post)
+{
+	struct post_holder holder;
+
+	return social_holders_find(replicas->params.holders, post, peer->key, &holder) == 0 &&
+	       (holder.flags & HOLDER_HAS) &&
+	       social_replica_is_behind(replicas, post, peer->key, holder.heard_ms);
+}
+
+/* The note of peer on the post of said, if the answer has one. */
+static void row_find(struct replicas *replicas, const struct replica_peer *peer,
+		     struct holder_said *said)
+{
+	const struct replica_status *status = &replicas->status;
+	uint64_t wall_ms = said->noted_ms;
+
+	for (unsigned k = 0; k < status->row_cnt; k++) {
+		const struct replica_row *row = &status->rows[k];
+		struct replica_note note;
+
+		if (memcmp(row->post, said->post, POST_ID_LEN) != 0)
+			continue;
+		if (!social_replica_note_open(replicas, row, &note)) {
+			replicas->stats.bad_note_cnt++;
+			continue;
+		}
+		/* That of another holder waits for the next sync: one of a post in each batch. */
+		if (memcmp(note.holder, peer->key, MESH_KEY_LEN) != 0)
+			continue;
+		said->has = note.state == REPLICA_HAS;
+		said->noted_ms = note.time_ms < wall_ms ? note.time_ms : wall_ms;
+		said->note = row->note;
+		said->note_len = row->note_len;
+	}
 }
 
 /* What peer says of each post that it was asked after; without a row it has it no more. */
 static unsigned said_collect(struct replicas *replicas, const struct replica_peer *peer)
 {
 	struct holder_said *said = replicas->said;
+	unsigned cnt = 0;
 	uint64_t wall_ms = social_wall_ms(replicas->params.ground);
-	const struct replica_status *status = &replicas->status;
 
 	for (unsigned i = 0; i < peer->asked.post_cnt; i++) {
-		struct replica_note note;
-
-		said[i] = (struct holder_said){.post = peer->asked.posts[i],
-					       .person = peer->key,
-					       .noted_ms = wall_ms,
-					       .is_chosen = is_chosen(replicas, peer->key)};
-		for (unsigned k = 0; k < status->row_cnt; k++) {
-			const struct replica_row *row = &status->rows[k];
-
-			if (memcmp(row->post, said[i].post, POST_ID_LEN) != 0)
-				continue;
-			if (!note_read(replicas, peer, row, &note)) {
-				replicas->stats.bad_note_cnt++;
-				continue;
-			}
-			said[i].has = note.state == REPLICA_HAS;
-			said[i].noted_ms = note.time_ms < wall_ms ? note.time_ms : wall_ms;
-			said[i].note = row->note;
-			said[i].note_len = row->note_len;
-		}
+		said[cnt] = (struct holder_said){.post = peer->asked.posts[i],
+						 .person = peer->key,
+						 .noted_ms = wall_ms,
+						 .is_chosen = is_chosen(replicas, peer->key)};
+		row_find(replicas, peer, &said[cnt]);
+		cnt += !said[cnt].has || !is_behind(replicas, peer, said[cnt].post);
 	}
 	explicit_bzero(replicas->clear, sizeof(replicas->clear));
-	return peer->asked.post_cnt;
+	return cnt;
 }
 
 static void on_status(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -134,6 +174,8 @@ static void on_status(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		replicas->stats.malformed_cnt += reply->err == 0;
 		return;
 	}
+	peer->reply_at = reply->payload;
+	peer->reply_len = reply->payload_len;
 	cnt = social_holders_note(replicas->params.holders, replicas->said,
 				  said_collect(replicas, peer));
 	replicas->stats.noted_cnt += cnt > 0 ? (unsigned)cnt : 0;
@@ -166,6 +208,8 @@ void social_replica_check(struct replicas *replicas, struct replica_peer *peer, 
 	err = social_posts_walk(replicas->params.posts, &walk, choose, &choosing, &next);
 	if (err == 0)
 		peer->has_cursor = false; /* the next round begins with the newest again */
+	for (unsigned i = 0; err >= 0 && i < choosing.other_cnt; i++)
+		social_replica_restore(replicas, choosing.others[i], now_ns);
 	if (err < 0 || !peer->asked.post_cnt)
 		return;
 	social_check_write(&w, &peer->asked);
@@ -292,6 +336,7 @@ void social_replica_on_check(void *ctx, const struct mesh_call *call, uint64_t n
 	for (unsigned i = 0; i < check.post_cnt; i++)
 		row_add(replicas, check.posts[i], call->peer_key);
 	replicas->stats.answered_cnt += replicas->status.row_cnt;
+	social_replica_notes_pass(replicas, &check, call->peer_key);
 	social_status_write(&w, &replicas->status);
 	status_send(replicas, call, writer_len(&w));
 }

@@ -214,7 +214,8 @@ static int reason_against(struct replicas *replicas, const struct mesh_call *cal
 		return REPLICA_UNWANTED;
 	/* The post alone says its author, when it is there; then the room of its share counts. */
 	social_posts_quota(replicas->params.posts, &quota);
-	if (len > quota.hosted_max && !ways->is_acquainted(ways->ctx, call->peer_key))
+	if (len > quota.hosted_max && !ways->is_acquainted(ways->ctx, call->peer_key) &&
+	    !ways->is_fellow(ways->ctx, call->peer_key))
 		return REPLICA_NO_ROOM;
 	/* The rest has to fit, and a claim costs nothing: bytes are charged as they come. */
 	return hour_takes(replicas, &hour, len > offer->off ? len - offer->off : 0) ? 0

@@ -232,18 +232,21 @@ static void candidates_find(struct replicas *replicas, const struct replica_post
 	       neighbour.is_connected) {
 		const struct replica_peer *peer = social_replica_peer(replicas, neighbour.key);
 
+		bool is_reader = social_replica_is_reader(replicas, post, neighbour.key);
+
 		/*
 		 * Without a sync a node is not known to have the social layer. And a copy of another's
-		 * post shows an unknown peer which people are followed here.
+		 * post shows an unknown peer which people are followed here; members of a group know
+		 * each other.
 		 */
 		if (!peer || social_replica_blocks(replicas, neighbour.key) ||
 		    (post->view.share != POST_OWN &&
+		     !(is_reader && post->view.kind == VISIBILITY_GROUP) &&
 		     !ways->is_acquainted(ways->ctx, neighbour.key)))
 			continue;
 		memcpy(out->keys[out->cnt], neighbour.key, MESH_KEY_LEN);
 		out->all[out->cnt++] = (struct restore_candidate){
-			.is_reader = post->visibility &&
-				     social_visibility_recipient(post->visibility, neighbour.key),
+			.is_reader = is_reader,
 			.is_follower = post->view.share == POST_OWN &&
 				       replicas->params.ways.is_audience(replicas->params.ways.ctx,
 									 neighbour.key),
@@ -289,6 +292,24 @@ void social_replica_restore(struct replicas *replicas, const uint8_t post[static
 	else
 		give(replicas, &view, candidates.keys[idx], now_ns);
 	social_replica_fini(&loaded);
+}
+
+void social_replicas_cut(struct replicas *replicas, const uint8_t person[static NODE_KEY_LEN],
+			 const uint8_t post[static POST_ID_LEN])
+{
+	const struct replica_ways *ways = &replicas->params.ways;
+
+	for (unsigned i = 0; !replicas->is_stopped && i < REPLICA_OFFERS_MAX; i++) {
+		struct replica_giving *giving = &replicas->givings[i];
+
+		/* One that waits for its mark looks at the readers by itself. */
+		if (!giving->request || memcmp(giving->offer.post, post, POST_ID_LEN) != 0 ||
+		    !ways->speaks_for(ways->ctx, giving->peer, person))
+			continue;
+		replica_ops(replicas)->cancel(giving->request);
+		giving_end(giving);
+		replicas->stats.cut_cnt++;
+	}
 }
 
 void social_replica_offer_stop(struct replicas *replicas)

@@ -38,6 +38,20 @@ bool social_replica_spend(struct replica_hour *hour, uint64_t len, uint64_t max,
 
 /* --- posts --- */
 
+/* The same of a post of a group, by the key of its epoch. */
+static void group_key_open(struct replicas *replicas, const struct post *post,
+			   struct replica_post *out)
+{
+	const struct replica_ways *ways = &replicas->params.ways;
+	const struct visibility_group *group = &out->visibility->group;
+	const struct node_key *key = ways->group_key(ways->ctx, group);
+	uint8_t nonce[CONTENT_NONCE_LEN];
+	struct content_wrap wrap = {post->author, group->key, nonce};
+
+	out->has_key = key && social_content_nonce(post->content, post->content_len, nonce) == 0 &&
+		       social_key_unwrap(&wrap, key, group->wrapped, out->key) == 0;
+}
+
 /* The key of the content, by a wrap for a person of this node or one that it made. */
 static void key_open(struct replicas *replicas, const struct post *post, struct replica_post *out)
 {
@@ -66,7 +80,7 @@ int social_replica_load(struct replicas *replicas, const struct post_view *view,
 	int err;
 
 	*out_post = (struct replica_post){.view = *view};
-	if (view->kind != VISIBILITY_RECIPIENTS)
+	if (view->kind == VISIBILITY_PUBLIC)
 		return 0;
 	if ((err = social_posts_read(replicas->params.posts, view->id, &copy)) < 0)
 		return err;
@@ -77,7 +91,9 @@ int social_replica_load(struct replicas *replicas, const struct post_view *view,
 					     out_post->visibility);
 	if (err == 0)
 		err = social_post_parse(copy->parts.post, copy->parts.post_len, &post);
-	if (err == 0)
+	if (err == 0 && view->kind == VISIBILITY_GROUP)
+		group_key_open(replicas, &post, out_post);
+	else if (err == 0)
 		key_open(replicas, &post, out_post);
 	social_post_copy_free(copy);
 	if (err < 0)
@@ -92,6 +108,16 @@ void social_replica_fini(struct replica_post *post)
 	post->visibility = NULL;
 }
 
+bool social_replica_is_reader(const struct replicas *replicas, const struct replica_post *post,
+			      const uint8_t key[static MESH_KEY_LEN])
+{
+	const struct replica_ways *ways = &replicas->params.ways;
+
+	if (post->view.kind == VISIBILITY_GROUP)
+		return ways->is_member(ways->ctx, post->view.group, post->view.epoch, key);
+	return post->visibility && social_visibility_recipient(post->visibility, key);
+}
+
 bool social_replica_may_know(const struct replicas *replicas, const struct replica_post *post,
 			     const uint8_t key[static MESH_KEY_LEN])
 {
@@ -100,7 +126,7 @@ bool social_replica_may_know(const struct replicas *replicas, const struct repli
 	if (post->view.kind == VISIBILITY_PUBLIC ||
 	    memcmp(post->view.author, key, MESH_KEY_LEN) == 0)
 		return true;
-	return post->visibility && social_visibility_recipient(post->visibility, key);
+	return social_replica_is_reader(replicas, post, key);
 }
 
 void social_replicas_view(const struct replicas *replicas, const uint8_t post[static POST_ID_LEN],
@@ -155,18 +181,26 @@ void social_replicas_synced(struct replicas *replicas, const uint8_t key[static 
 		return;
 	replicas->now_ns = now_ns;
 	peer = social_replica_peer(replicas, key);
+	if (peer)
+		peer->is_met = true;
 	if (!peer) {
 		peer = peer_place(replicas);
 		if (!peer)
 			return;
-		peer->has_cursor = false;
+		peer->has_cursor = peer->has_told = false;
+		peer->reply_len = 0;
+		peer->is_met = false;
+		peer->told.has_from = false;
 		peer->rests_until_ms = 0;
 		memcpy(peer->key, key, MESH_KEY_LEN);
 	}
 	peer->replicas = replicas;
 	peer->used_ns = now_ns + 1;
-	if (!peer->check)
+	if (!peer->check) {
+		social_replica_notes_take(replicas, peer);
 		social_replica_check(replicas, peer, now_ns);
+	}
+	social_replica_tell(replicas, peer, now_ns);
 }
 
 /* --- life --- */
@@ -194,6 +228,7 @@ int social_replicas_open(const struct replicas_params *params, struct replicas *
 	replicas->now_ns = params->now_ns;
 	replicas->peers = calloc(REPLICA_PEERS_CAP, sizeof(replicas->peers[0]));
 	random_fill(params->ground->random, secret, sizeof(secret));
+	random_fill(params->ground->random, replicas->secret, sizeof(replicas->secret));
 	err = replicas->peers ? arena_open(&replicas->arena, ARENA_GROWS) : -ENOMEM;
 	if (err == 0)
 		err = social_replica_host_init(replicas, secret);
@@ -218,6 +253,7 @@ void social_replicas_stop(struct replicas *replicas)
 		if (replicas->peers[i].check)
 			replica_ops(replicas)->cancel(replicas->peers[i].check);
 	social_replica_offer_stop(replicas);
+	social_replica_tell_stop(replicas);
 	social_replica_host_stop(replicas);
 }
 

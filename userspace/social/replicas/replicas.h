@@ -22,12 +22,16 @@ struct intake;
  *
  *	replicas.c	life, rounds with a peer	replica_check.c	CHECK and STATUS
  *	replica_host.c	copies for others		replica_offer.c	own offers
+ *	replica_notes.c	notes of other holders, passed on once to each peer
+ *	replica_tell.c	new readers and deletions, for nodes that keep a post and do not read it
  *	replica_restore.c  the next holder    	replica_message.c  the messages
  *
  * Tables, and what fills them:
  *
  *	hosting	REPLICA_HOSTING_CAP copies that arrive in pieces, 512 KiB each: any peer, shared fairly
  *		by network, then key. The one that makes no progress for longest gives way.
+ *	tellings 32 of replica_tell.c: changes of posts here; without a place they go behind a later sync
+ *	passed	REPLICA_PASSED_MAX notes that went to peers, by a hash; a new one takes the place of another
  *	peers	REPLICA_PEERS_CAP: where the round with each is; the oldest is forgotten
  *
  * The bytes that others may have here are the quota of keep/. What a peer says of its own room is not
@@ -53,6 +57,14 @@ struct replica_ways {
 	bool (*is_blocked)(void *ctx, const uint8_t *key);
 	bool (*is_acquainted)(void *ctx, const uint8_t *key); /* followed, or accepted */
 	bool (*is_audience)(void *ctx, const uint8_t *key);   /* it follows a person of this node */
+	/* key is in a group of a person of this node now */
+	bool (*is_fellow)(void *ctx, const uint8_t *key);
+	/* key is in the group at that epoch, as this node knows */
+	bool (*is_member)(void *ctx, const uint8_t *group, uint64_t epoch, const uint8_t *key);
+	/* the key that opens what is wrapped for the group, until the next call; or NULL */
+	const struct node_key *(*group_key)(void *ctx, const struct visibility_group *of);
+	/* the node of key speaks for person in its session */
+	bool (*speaks_for)(void *ctx, const uint8_t *key, const uint8_t *person);
 	void *ctx;
 };
 
@@ -74,6 +86,20 @@ void social_replicas_close(struct replicas *replicas);
 /* social_replicas_synced: a sync with the node of key ended well, and its session is still there. */
 void social_replicas_synced(struct replicas *replicas, const uint8_t key[static MESH_KEY_LEN],
 			    uint64_t now_ns);
+
+/*
+ * social_replicas_cut: person reads post no more, which the store of posts knows. A copy that is on its
+ * way to a node of person ends.
+ */
+void social_replicas_cut(struct replicas *replicas, const uint8_t person[static NODE_KEY_LEN],
+			 const uint8_t post[static POST_ID_LEN]);
+
+/*
+ * social_replicas_changed: post has other readers, or is deleted. Nodes in session that keep it hear of
+ * that, but from (NULL: none), of which it came; others do behind a later sync.
+ */
+void social_replicas_changed(struct replicas *replicas, const uint8_t post[static POST_ID_LEN],
+			     const uint8_t *from, uint64_t now_ns);
 
 /* The copies of a post elsewhere. */
 struct replica_view {

@@ -68,7 +68,7 @@ static int lay_out(struct sync *sync)
 	    (err = social_sync_pull_init(sync, secret)) < 0 ||
 	    (err = social_sync_answer_init(sync, secret)) < 0 ||
 	    (err = social_sync_literal_init(sync, secret)) < 0 ||
-	    (err = social_sync_news_init(sync)) < 0)
+	    (err = social_sync_news_init(sync, secret)) < 0)
 		return err;
 	arena_fit(&sync->arena);
 	return 0;

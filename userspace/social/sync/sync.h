@@ -29,6 +29,7 @@ struct node_key;
  *	sync_news.c	what is new goes to sessions at once: 601 as a request, 604 to 606
  *	sync_peers.c	what peers say of themselves, for their session alone: follows, proofs
  *	sync_audience.c	which posts a peer may have (post_filter.h), and which count in a comparison
+ *	sync_cut.c	what is on its way to a reader that was taken off
  *	sync_literal.c	the literal interface, distsoc/sync/4; sync_json.c its messages
  *
  * A post that a peer may not have is for it as if it were not there. No answer differs by it, in its
@@ -43,11 +44,14 @@ struct node_key;
  *		asks. Shares are those of its class, network, address and key. Where the account that
  *		has most loses a peer, that peer gets no public posts until it says its follows again.
  *	pages	SYNC_PAGES_MAX answers with posts on their way, by the dynamic threshold of fair.h
+ *	pushes	SYNC_PUSHES_MAX under way, one for a peer, by network, address and key. A peer that does not
+ *		answer keeps its own; where the account that has most loses one, its pull finds what it had.
  *	work	requests of a key and of its network in a minute (base/fair/request_quota.h)
  *	pulls	SYNC_PULLS_MAX under way; half of them are for chosen peers and for orders of the owner
  *		alone. A pull asks nothing more after SYNC_PULL_NS.
  *	notes	of posts that peers have or lack, half for chosen ones: 2 MiB, touched as used
- *	refused	SYNC_REFUSED_MAX posts that are not asked for again for a while; the oldest is forgotten
+ *	refused	SYNC_REFUSED_MAX posts that are not asked for again for an hour. It is a day where people do
+ *		not want their author. The oldest is forgotten.
  *
  * Home worker only; nothing blocks. A peer without a session is never asked, so no key is looked for.
  */
@@ -208,13 +212,35 @@ bool social_sync_may_give(struct sync *sync, const uint8_t key[static MESH_KEY_L
 #define SYNC_NEWS_DELAY_NS 20000000ull
 void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], const uint8_t *from,
 		      uint64_t now_ns);
+/* social_sync_news_from: what is new came from this peer, which says so behind social_sync_news. */
+void social_sync_news_from(struct sync *sync, const uint8_t id[static POST_ID_LEN],
+			   const uint8_t from[static MESH_KEY_LEN]);
 /*
- * social_sync_deleted: a post is taken back; row is as it was in the index. Peers in session that may
- * have had it get the deletion. social_sync_profile_changed gives related peers the profiles that they
+ * social_sync_leaving: a post is about to be taken back, and its readers will not be known then. Peers in
+ * session that may have it, but from (NULL: none), get the deletion when social_sync_gone says that it is
+ * durable. SYNC_LEAVING_MAX posts and peers wait; the oldest is forgotten, and its peer finds the
+ * deletion by its next pull.
+ */
+#define SYNC_LEAVING_MAX 1024u
+void social_sync_leaving(struct sync *sync, const uint8_t id[static POST_ID_LEN],
+			 const uint8_t *from);
+void social_sync_gone(struct sync *sync, const uint8_t id[static POST_ID_LEN], uint64_t now_ns);
+/*
+ * social_sync_profile_changed gives related peers the profiles that they
  * may see. social_sync_follows_changed: related peers are asked, and greeted, anew.
  */
-void social_sync_deleted(struct sync *sync, const struct post_row *row, uint64_t now_ns);
+/*
+ * social_sync_cut: person may not have the post any more, which the parts below know. What is on its way
+ * to nodes of person ends. Pages with the post are reset, whatever else they have, and pushes of it are
+ * dropped. Nothing of it is sent again. social_sync_speaks_for: the session with key is one of person.
+ */
+void social_sync_cut(struct sync *sync, const uint8_t person[static NODE_KEY_LEN],
+		     const uint8_t post[static POST_ID_LEN]);
+bool social_sync_speaks_for(struct sync *sync, const uint8_t key[static MESH_KEY_LEN],
+			    const uint8_t person[static NODE_KEY_LEN]);
 void social_sync_profile_changed(struct sync *sync, uint64_t now_ns);
+/* social_sync_refusals_forget: other people are wanted now, so what was refused is asked for again. */
+void social_sync_refusals_forget(struct sync *sync);
 void social_sync_follows_changed(struct sync *sync, uint64_t now_ns);
 
 /*

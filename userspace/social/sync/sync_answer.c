@@ -208,6 +208,7 @@ static struct sync_lent *lent_make(struct sync *sync, const struct mesh_call *ca
 		return NULL;
 	}
 	lent->sync = sync;
+	memcpy(lent->asker, call->peer_key, sizeof(lent->asker));
 	return lent;
 }
 
@@ -217,6 +218,7 @@ static void lent_send(struct sync_lent *lent, struct mesh_incoming *incoming, un
 	const struct transport_span span = {
 		.data = lent->bytes, .len = len, .done = lent_done, .arg = lent};
 
+	lent->page_len = type == MESH_POST_DATA ? len : 0;
 	if (sync_ops(lent->sync)->answer(incoming, type, NULL, 0, &span) < 0)
 		lent_done(lent);
 }
@@ -421,25 +423,26 @@ static size_t page_cut(const struct sync_giving *giving, struct sync_lent *lent)
 static void page_given(struct sync_giving *giving, int err)
 {
 	struct sync *sync = giving->sync;
-	const struct mesh_ops *ops = sync_ops(sync);
 	struct sync_lent *lent = giving->arg;
 	struct sync_peer *peer = social_sync_peer_find(sync, giving->keys[0]);
 	size_t len = giving->len;
 
 	if (peer && memcmp(peer->session, giving->session, sizeof(peer->session)) != 0)
 		peer = NULL;
-	if (giving->incoming && social_sync_lost(giving, peer, err))
+	/* Without its marks a page is not given. What is left out of one would not be asked for soon. */
+	if (err < 0)
+		len = 0;
+	else if (giving->incoming && social_sync_lost(giving, peer, err))
 		len = page_cut(giving, lent);
-	if (giving->incoming && len > SHORT_LEN) {
+	/* Short ones, too, so that they can be taken back. */
+	if (giving->incoming && len) {
 		lent_send(lent, giving->incoming, MESH_POST_DATA, len);
-		free(giving);
-		return;
+	} else {
+		if (giving->incoming)
+			sync_ops(sync)->answer_error(giving->incoming, MESH_CODE_BUSY, "not now",
+						     1000);
+		lent_done(lent);
 	}
-	if (giving->incoming && len)
-		(void)ops->answer(giving->incoming, MESH_POST_DATA, lent->bytes, len, NULL);
-	else if (giving->incoming)
-		ops->answer_error(giving->incoming, MESH_CODE_BUSY, "not now", 1000);
-	lent_done(lent);
 	free(giving);
 }
 

@@ -50,14 +50,6 @@ static uint32_t memo_write(const struct sync *sync, uint32_t *memo, unsigned shi
 
 /* --- what the asker is --- */
 
-static bool is_own_key(const struct sync_peer *peer, const uint8_t *key)
-{
-	for (unsigned i = 0; i < peer->key_cnt; i++)
-		if (memcmp(peer->keys[i], key, NODE_KEY_LEN) == 0)
-			return true;
-	return false;
-}
-
 /* Those that name an author get public posts of that one alone. */
 static bool asker_follows(void *ctx, const uint8_t *author)
 {
@@ -170,7 +162,7 @@ static uint32_t author_verdict(struct sync *sync, const struct sync_asker *asker
 		return verdict;
 	author = parts->author(parts->ctx, row);
 	verdict = MEMO_NO;
-	if (!asker->author && is_own_key(asker->peer, author))
+	if (!asker->author && social_sync_is_of(asker->peer, author))
 		verdict = MEMO_YES;
 	else if (asker_follows((void *)(uintptr_t)asker, author))
 		verdict = MEMO_FOLLOWED;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * distsoc/sync/4: the same posts for programs that are no node of the mesh, on connections of their own
- * (docs/wire/social.md). Each stream that a peer opens has frames: a length of 4 bytes, big-endian, and
- * JSON. Hello is answered by Hello and Posts, PostRequest by Posts. The peer sends Posts of its own as it
- * likes.
- *
- * The interface is literal: Hello names all posts of this node. So only what is in them is withheld
- * here, and what 600 to 603 hide of their being there is not hidden. Follows are [] but for chosen peers.
+ * (docs/wire/social.md). The interface is literal: Hello names all posts of this node. So only what is in
+ * them is withheld here, and what 600 to 603 hide of their being there is not hidden. Follows are [] but
+ * for chosen peers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -266,6 +263,16 @@ static void posts_send(struct literal_conn *conn, const struct draft *draft)
 		  draft->giving);
 }
 
+/* An answer under way cannot be taken back in part: the connection ends, and its program asks anew. */
+void social_sync_literal_cut(struct sync *sync, const uint8_t *person)
+{
+	struct literal_conn *conn = NULL;
+
+	while ((conn = pool_next(&sync->literals, conn)))
+		if (conn->answer_cnt && !conn->is_closing && social_sync_is_of(&conn->peer, person))
+			conn_close(conn, CODE_REFUSED, "posts on their way were taken back");
+}
+
 /* --- in --- */
 
 /* The newest posts that the peer may have and does not name, as many as one message has. */
@@ -449,14 +456,14 @@ static bool conn_take_slot(struct literal_conn *conn, const struct transport_con
 	ground->neighbours->account(ground->mesh.mesh, info->peer_key, &info->remote,
 				    &conn->peer.path);
 	switch (fair_take(&sync->literal_slots, &conn->peer.path, &conn->slot, now_ns, &victim)) {
-	case FAIR_TAKEN:
-		return true;
-	case FAIR_BUSY:
-		return false;
 	case FAIR_TAKEN_FROM:
 		conn_close(container_of(victim, struct literal_conn, slot), CODE_REFUSED,
 			   "another peer has the place");
 		return true;
+	case FAIR_TAKEN:
+		return true;
+	case FAIR_BUSY:
+		break;
 	}
 	return false;
 }

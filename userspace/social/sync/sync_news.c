@@ -9,54 +9,107 @@
 
 /* --- out --- */
 
+static const struct fair_config push_config = {
+	.name = "social.pushes",
+	.cap_cnt = SYNC_PUSHES_MAX,
+	.kind = FAIR_WORK,
+	.level_cnt = FAIR_PEER_LEVELS,
+	.parts = FAIR_PEER_PARTS,
+};
+
 static void push_next(struct sync_peer *peer, uint64_t now_ns);
+
+static void push_release(struct sync_peer *peer, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+
+	fair_release(&sync->push_slots, &peer->push->slot, now_ns);
+	pool_release(&sync->pushes, peer->push);
+	peer->push = NULL;
+}
+
+void social_sync_push_waiting(struct sync *sync, uint64_t now_ns)
+{
+	struct sync_peer *peer = NULL;
+
+	if (!sync->has_waiting)
+		return;
+	sync->has_waiting = false;
+	while ((peer = pool_next(&sync->peers, peer)))
+		push_next(peer, now_ns);
+}
 
 static void push_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct sync_push *push = arg;
 	struct sync_peer *peer = push->peer;
+	struct sync *sync = peer->sync;
 
 	(void)reply;
-	peer->push = NULL;
-	pool_release(&peer->sync->pushes, push);
+	push_release(peer, now_ns);
 	push_next(peer, now_ns);
+	social_sync_push_waiting(sync, now_ns);
 }
 
-void social_sync_push_cancel(struct sync_peer *peer)
+static void push_end(struct sync_peer *peer, uint64_t now_ns)
+{
+	if (peer->push->request)
+		sync_ops(peer->sync)->cancel(peer->push->request);
+	push_release(peer, now_ns);
+}
+
+void social_sync_push_cancel(struct sync_peer *peer, uint64_t now_ns)
 {
 	peer->due_cnt = 0;
-	if (!peer->push)
-		return;
-	sync_ops(peer->sync)->cancel(peer->push->request);
-	pool_release(&peer->sync->pushes, peer->push);
-	peer->push = NULL;
+	if (peer->push)
+		push_end(peer, now_ns);
+}
+
+/* false: the peer is to wait for a slot. */
+static bool push_acquire(struct sync_peer *peer, uint64_t now_ns)
+{
+	struct sync *sync = peer->sync;
+	struct sync_push *push = pool_acquire(&sync->pushes);
+	struct fair_item *victim;
+	enum fair_verdict verdict =
+		push ? fair_take(&sync->push_slots, &peer->path, &push->slot, now_ns, &victim)
+		     : FAIR_BUSY;
+
+	if (verdict == FAIR_BUSY) {
+		if (push)
+			pool_release(&sync->pushes, push);
+		sync->has_waiting = true;
+		return false;
+	}
+	if (verdict == FAIR_TAKEN_FROM) {
+		sync->stats.silent_cnt++;
+		sync->has_waiting = true; /* that one has more, maybe */
+		push_end(container_of(victim, struct sync_push, slot)->peer, now_ns);
+	}
+	push->peer = peer;
+	peer->push = push;
+	return true;
 }
 
 /* What is in sync->message. */
 static void push_send(struct sync_peer *peer, unsigned type, size_t len, uint64_t now_ns)
 {
 	struct sync *sync = peer->sync;
-	struct sync_push *push = pool_acquire(&sync->pushes);
 	uint8_t session[SYNC_SESSION_LEN];
 	struct mesh_ask ask = {.type = type,
 			       .payload = sync->message,
 			       .payload_len = len,
+			       .reply_buf = peer->push->reply,
+			       .reply_cap = sizeof(peer->push->reply),
 			       .timeout_ns = SYNC_TIMEOUT_NS,
-			       .reply = push_reply};
+			       .reply = push_reply,
+			       .arg = peer->push};
 
-	if (!push)
-		return;
-	push->peer = peer;
-	ask.arg = push;
-	ask.reply_buf = push->reply;
-	ask.reply_cap = sizeof(push->reply);
 	memcpy(ask.peer.key, peer->keys[0], sizeof(ask.peer.key));
 	if (sync_ops(sync)->session(sync_mesh(sync), peer->keys[0], session) < 0 ||
 	    memcmp(session, peer->session, sizeof(session)) != 0 ||
-	    sync_ops(sync)->ask(sync_mesh(sync), &ask, now_ns, &push->request) < 0)
-		pool_release(&sync->pushes, push);
-	else
-		peer->push = push;
+	    sync_ops(sync)->ask(sync_mesh(sync), &ask, now_ns, &peer->push->request) < 0)
+		peer->push->request = NULL;
 }
 
 static void object_push(struct sync_peer *peer, unsigned type, const struct sync_bytes *object,
@@ -128,7 +181,8 @@ static void push_next(struct sync_peer *peer, uint64_t now_ns)
 	struct sync_due dues[SYNC_OFFERED_MAX];
 	unsigned cnt;
 
-	while (!peer->push && peer->due_cnt && !peer->sync->is_stopped) {
+	while (!peer->push && peer->due_cnt && !peer->sync->is_stopped &&
+	       push_acquire(peer, now_ns)) {
 		cnt = 1;
 		while (peer->dues[0].type == MESH_SOCIAL_POSTS && cnt < peer->due_cnt &&
 		       peer->dues[cnt].type == MESH_SOCIAL_POSTS)
@@ -142,6 +196,8 @@ static void push_next(struct sync_peer *peer, uint64_t now_ns)
 			deletion_push(peer, dues, now_ns);
 		else
 			profile_push(peer, dues, now_ns);
+		if (!peer->push->request)
+			push_release(peer, now_ns);
 	}
 }
 
@@ -202,19 +258,57 @@ void social_sync_news(struct sync *sync, const uint8_t id[static POST_ID_LEN], c
 			  now_ns + SYNC_NEWS_DELAY_NS);
 }
 
-void social_sync_deleted(struct sync *sync, const struct post_row *row, uint64_t now_ns)
+void social_sync_news_from(struct sync *sync, const uint8_t id[static POST_ID_LEN],
+			   const uint8_t from[static MESH_KEY_LEN])
 {
+	for (unsigned i = sync->news_cnt; i-- > 0;)
+		if (memcmp(sync->news[i].id, id, POST_ID_LEN) == 0) {
+			memcpy(sync->news[i].from, from, MESH_KEY_LEN);
+			return;
+		}
+}
+
+void social_sync_leaving(struct sync *sync, const uint8_t id[static POST_ID_LEN],
+			 const uint8_t *from)
+{
+	const struct sync_parts *parts = &sync->params.parts;
 	struct sync_peer *peer = NULL;
+	struct post_row row;
 
-	while (!sync->is_stopped && (peer = pool_next(&sync->peers, peer))) {
+	if (sync->is_stopped || !parts->row(parts->ctx, id, &row))
+		return;
+	while ((peer = pool_next(&sync->peers, peer))) {
 		const struct sync_asker asker = {.peer = peer};
-		struct sync_due due = {.type = MESH_POST_DELETE};
+		struct sync_leaving *leaving = &sync->leaving[sync->leaving_at % SYNC_LEAVING_MAX];
 
-		memcpy(due.id, row->id, sizeof(due.id));
 		social_sync_question(sync);
-		if (social_sync_may_have(sync, &asker, row))
+		if ((from && memcmp(from, peer->keys[0], NODE_KEY_LEN) == 0) ||
+		    !social_sync_may_have(sync, &asker, &row))
+			continue;
+		leaving->is_used = true;
+		memcpy(leaving->id, id, sizeof(leaving->id));
+		memcpy(leaving->peer, peer->keys[0], sizeof(leaving->peer));
+		sync->leaving_at++;
+	}
+}
+
+void social_sync_gone(struct sync *sync, const uint8_t id[static POST_ID_LEN], uint64_t now_ns)
+{
+	struct sync_due due = {.type = MESH_POST_DELETE};
+
+	memcpy(due.id, id, sizeof(due.id));
+	for (unsigned i = 0; !sync->is_stopped && i < SYNC_LEAVING_MAX; i++) {
+		struct sync_leaving *leaving = &sync->leaving[i];
+		struct sync_peer *peer;
+
+		if (!leaving->is_used || memcmp(leaving->id, id, sizeof(leaving->id)) != 0)
+			continue;
+		leaving->is_used = false;
+		peer = social_sync_peer_find(sync, leaving->peer);
+		if (peer) {
 			due_add(peer, &due);
-		push_next(peer, now_ns);
+			push_next(peer, now_ns);
+		}
 	}
 }
 
@@ -325,14 +419,16 @@ static void on_deletion(void *ctx, const struct mesh_call *call, uint64_t now_ns
 
 /* --- life --- */
 
-int social_sync_news_init(struct sync *sync)
+int social_sync_news_init(struct sync *sync, const uint64_t secret[2])
 {
 	const struct mesh_seam *mesh = &sync->params.ground->mesh;
 	int err;
 
 	timer_init(&sync->news_timer, on_news);
-	if ((err = pool_init(&sync->pushes, &sync->arena, sizeof(struct sync_push),
-			     SYNC_PUSHES_MAX)) < 0 ||
+	/* One more: a newcomer, before another one gives way. */
+	if ((err = fair_init(&sync->push_slots, &sync->arena, &push_config, secret)) < 0 ||
+	    (err = pool_init(&sync->pushes, &sync->arena, sizeof(struct sync_push),
+			     SYNC_PUSHES_MAX + 1)) < 0 ||
 	    (err = mesh->ops->handle(mesh->mesh, MESH_SOCIAL_POSTS, on_offer, sync)) < 0 ||
 	    (err = mesh->ops->handle(mesh->mesh, MESH_PROFILE_UPDATE, on_profile, sync)) < 0 ||
 	    (err = mesh->ops->handle(mesh->mesh, MESH_VISIBILITY_UPDATE, on_visibility, sync)) < 0)
@@ -346,5 +442,5 @@ void social_sync_news_stop(struct sync *sync)
 
 	timer_cancel(sync->params.ground->timers, &sync->news_timer);
 	while ((push = pool_next(&sync->pushes, push)))
-		social_sync_push_cancel(push->peer);
+		social_sync_push_cancel(push->peer, sync->now_ns);
 }

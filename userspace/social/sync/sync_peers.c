@@ -70,7 +70,7 @@ void social_sync_peer_drop(struct sync *sync, struct sync_peer *peer, uint64_t n
 {
 	if (peer->pull)
 		social_sync_pull_cancel(peer->pull, WEFT_ECLOSED, now_ns);
-	social_sync_push_cancel(peer);
+	social_sync_push_cancel(peer, now_ns);
 	said_wipe(peer, now_ns);
 	fair_release(&sync->unit_slots, &peer->units[0].slot, now_ns);
 	(void)map_delete(&sync->peer_by_key, peer->keys[0]);
@@ -156,6 +156,7 @@ void social_sync_peers_sweep(struct sync *sync, uint64_t now_ns)
 		if (sync_ops(sync)->session(sync_mesh(sync), peer->keys[0], session) < 0 ||
 		    memcmp(session, peer->session, sizeof(session)) != 0)
 			social_sync_peer_drop(sync, peer, now_ns);
+	social_sync_push_waiting(sync, now_ns);
 }
 
 /* --- follows --- */

@@ -385,6 +385,12 @@ static bool is_final(enum intake_verdict verdict)
 	       verdict != INTAKE_BUSY && verdict != INTAKE_FAILED;
 }
 
+/* By what people of this node want, which changes by their acts alone. */
+static bool is_unwanted(enum intake_verdict verdict)
+{
+	return verdict == INTAKE_REFUSED || verdict == INTAKE_BLOCKED;
+}
+
 static void take_done(void *arg, enum intake_verdict verdict, const uint8_t *id)
 {
 	struct sync_pull *pull = arg;
@@ -398,7 +404,9 @@ static void take_done(void *arg, enum intake_verdict verdict, const uint8_t *id)
 	pull->outcome.new_cnt += is_new;
 	/* While a page is taken it is known which one it is, also where its bytes are no post. */
 	if (is_final(verdict))
-		social_sync_refuse_id(sync, pull->is_in_page ? pull->taking : id, sync->now_ns);
+		social_sync_refuse_id(
+			sync, pull->is_in_page ? pull->taking : id,
+			sync->now_ns + (is_unwanted(verdict) ? SYNC_UNWANTED_NS : SYNC_REFUSED_NS));
 	if (--pull->open_cnt || pull->is_in_page)
 		return;
 	if (pull->is_over)
@@ -438,7 +446,7 @@ static void useless_note(struct sync_pull *pull, unsigned from, unsigned end, ui
 		pull->sync->stats.useless_cnt++;
 		/* A visibility is not given for a moment while it is on its way to the disk. */
 		if (!wanted->has_post)
-			social_sync_refuse_id(pull->sync, wanted->id, now_ns);
+			social_sync_refuse_id(pull->sync, wanted->id, now_ns + SYNC_REFUSED_NS);
 	}
 }
 

@@ -28,7 +28,8 @@
 #define SYNC_MESSAGES_MAX    4096u	     /* of one pull */
 #define SYNC_PULL_NS	     300000000000ull /* of one pull; it asks nothing after that */
 #define SYNC_REFUSED_NS	     3600000000000ull
-#define SYNC_PAGE_LEN	     (1u << 20) /* of a POST_DATA */
+#define SYNC_UNWANTED_NS     (24 * SYNC_REFUSED_NS) /* or until people change */
+#define SYNC_PAGE_LEN	     (1u << 20)		    /* of a POST_DATA */
 #define SYNC_REPLY_CAP	     (SYNC_PAGE_LEN + 2048u)
 #define SYNC_PER_KEY_MIN     240u /* requests of a key in a minute */
 #define SYNC_PER_NETWORK_MIN 960u
@@ -171,10 +172,15 @@ struct sync_news_row {
 	uint8_t id[POST_ID_LEN];
 	uint8_t from[MESH_KEY_LEN];
 };
+/* A deletion that is not durable yet, for a peer. */
+struct sync_leaving {
+	bool is_used;
+	uint8_t id[POST_ID_LEN], peer[NODE_KEY_LEN];
+};
 /* A request to a peer of which no answer is needed but that it came. */
-#define SYNC_PUSHES_MAX                                                                            \
-	(SYNC_UNITS_MAX + 1) /* one for each peer, so that none waits for another's */
+#define SYNC_PUSHES_MAX 256u /* one for a peer */
 struct sync_push {
+	struct fair_item slot;
 	struct sync_peer *peer;
 	struct mesh_request *request;
 	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
@@ -183,7 +189,9 @@ struct sync_push {
 struct sync_lent {
 	struct sync *sync;
 	struct fair_item slot;
+	uint8_t asker[NODE_KEY_LEN];
 	uint8_t *bytes;
+	size_t page_len; /* of a page of posts that is with the mesh; 0: it is none, or waits */
 };
 
 struct sync {
@@ -193,7 +201,8 @@ struct sync {
 	bool is_stopped;
 	uint64_t now_ns;
 	uint64_t sweep_ns;
-	struct fair unit_slots, lent_slots, literal_slots;
+	struct fair unit_slots, lent_slots, literal_slots, push_slots;
+	bool has_waiting; /* pushes, for a slot */
 	struct pool peers, pulls, waiters, lents, pushes, literals;
 	unsigned other_pull_cnt; /* of pulls, those that are is_other */
 	struct map peer_by_key;
@@ -204,6 +213,8 @@ struct sync {
 	struct list_node givings;
 	struct sync_news_row news[SYNC_NEWS_MAX];
 	unsigned news_cnt;
+	struct sync_leaving leaving[SYNC_LEAVING_MAX];
+	unsigned leaving_at;
 	struct sync_memo memo;
 	struct sync_peer self; /* this node, as the peer at hand knows it */
 	struct sync_holding holding;
@@ -304,15 +315,21 @@ bool social_sync_want(struct sync_peer *peer, const uint8_t row[static SYNC_ROW_
 		      uint64_t now_ns);
 /* social_sync_pull_want: the peer of a pull has a row. */
 void social_sync_pull_want(struct sync_pull *pull, const uint8_t row[static SYNC_ROW_LEN]);
-void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t now_ns);
+void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t until_ns);
 
 /* sync_news.c */
-int social_sync_news_init(struct sync *sync);
+int social_sync_news_init(struct sync *sync, const uint64_t secret[2]);
 /* social_sync_push_cancel ends the push of peer that is under way, and forgets what was to follow. */
-void social_sync_push_cancel(struct sync_peer *peer);
+void social_sync_push_cancel(struct sync_peer *peer, uint64_t now_ns);
+/* social_sync_push_waiting: slots of pushes may be free, for peers that wait for one. */
+void social_sync_push_waiting(struct sync *sync, uint64_t now_ns);
 void social_sync_news_stop(struct sync *sync);
 
+/* sync_cut.c: peer speaks for person, by its session or by a proof. */
+bool social_sync_is_of(const struct sync_peer *peer, const uint8_t *person);
+
 /* sync_literal.c */
+void social_sync_literal_cut(struct sync *sync, const uint8_t *person);
 int social_sync_literal_init(struct sync *sync, const uint64_t secret[2]);
 void social_sync_literal_stop(struct sync *sync);
 

@@ -4,7 +4,7 @@
 
 /* --- posts that are not asked for again --- */
 
-void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t now_ns)
+void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t until_ns)
 {
 	struct sync_refused *refused = map_lookup(&sync->refused_by_id, id);
 
@@ -18,7 +18,17 @@ void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t now_ns
 			return;
 		}
 	}
-	refused->until_ns = now_ns + SYNC_REFUSED_NS;
+	refused->until_ns = until_ns;
+}
+
+void social_sync_refusals_forget(struct sync *sync)
+{
+	for (unsigned i = 0; i < SYNC_REFUSED_MAX; i++)
+		if (sync->refused[i].until_ns) {
+			(void)map_delete(&sync->refused_by_id, sync->refused[i].id);
+			sync->refused[i].until_ns = 0;
+		}
+	sync->refused_at = 0;
 }
 
 static bool is_refused(const struct sync *sync, const uint8_t *id, uint64_t now_ns)

@@ -39,6 +39,7 @@ struct node {
 	bool follows_all;	    /* it wants the posts of all, */
 	const struct node *follows; /* or of this one alone */
 	bool is_audience;	    /* it follows all, as the others know */
+	bool is_in_group;	    /* the rig's, and it has its key */
 	bool is_stuck;		    /* its disk writes nothing now */
 	unsigned low_cnt;
 };
@@ -88,10 +89,62 @@ static inline bool is_audience(void *ctx, const uint8_t *key)
 	return false;
 }
 
-static inline bool no_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
+static inline bool speaks_for(void *ctx, const uint8_t *key, const uint8_t *person)
 {
-	(void)ctx, (void)group, (void)epoch, (void)out_opens;
+	(void)ctx;
+	return memcmp(key, person, MESH_KEY_LEN) == 0;
+}
+
+/* One group of one epoch. */
+static const uint8_t group_id[32] = {0x67};
+#define GROUP_EPOCH 4u
+static struct node_key *group_key;
+
+static inline bool is_member(void *ctx, const uint8_t *group, uint64_t epoch, const uint8_t *key)
+{
+	const struct node *node = ctx;
+
+	/* A node outside of the group does not know its members. */
+	if (!node->is_in_group || memcmp(group, group_id, 32) != 0 || epoch != GROUP_EPOCH)
+		return false;
+	for (unsigned i = 0; i < node_cnt; i++)
+		if (memcmp(nodes[i].mesh->key, key, MESH_KEY_LEN) == 0)
+			return nodes[i].is_in_group;
 	return false;
+}
+
+static inline bool is_fellow(void *ctx, const uint8_t *key)
+{
+	return is_member(ctx, group_id, GROUP_EPOCH, key);
+}
+
+static inline const struct node_key *group_key_of(void *ctx, const struct visibility_group *of)
+{
+	const struct node *node = ctx;
+
+	return node->is_in_group && memcmp(of->key, node_key_public(group_key), MESH_KEY_LEN) == 0
+		       ? group_key
+		       : NULL;
+}
+
+static inline bool opens_group(void *ctx, const struct visibility_group *of)
+{
+	return group_key_of(ctx, of) != NULL;
+}
+
+static inline bool is_in_group(void *ctx, const uint8_t *group, uint64_t epoch, bool *out_opens)
+{
+	const struct node *node = ctx;
+
+	*out_opens = node->is_in_group && epoch == GROUP_EPOCH;
+	return node->is_in_group && memcmp(group, group_id, 32) == 0;
+}
+
+static inline bool is_poster(void *ctx, const uint8_t *group, const uint64_t *epoch,
+			     const uint8_t *author)
+{
+	(void)epoch;
+	return is_member(ctx, group, GROUP_EPOCH, author);
 }
 
 static inline void not_addressed(void *ctx, const uint8_t *author, const uint8_t *post,
@@ -151,7 +204,9 @@ static inline void posts_up(struct node *node)
 					     .ways = {.is_own = is_own,
 						      .is_blocked = is_none,
 						      .is_followed = is_followed,
-						      .is_in_group = no_group,
+						      .is_in_group = is_in_group,
+						      .opens_group = opens_group,
+						      .is_poster = is_poster,
 						      .was_addressed = not_addressed,
 						      .profile = no_profile,
 						      .ctx = node}};
@@ -167,25 +222,22 @@ static inline void posts_up(struct node *node)
 		abort();
 }
 
-static inline struct node *node_add(void)
+static inline void node_up(struct node *node)
 {
-	const uint8_t seed[NODE_KEY_SEED_LEN] = {(uint8_t)(node_cnt + 1), 41};
-	struct node *node = &nodes[node_cnt++];
 	struct replicas_params params = {.ways = {.own = own,
 						  .is_blocked = is_none,
 						  .is_acquainted = is_followed,
 						  .is_audience = is_audience,
+						  .is_fellow = is_fellow,
+						  .is_member = is_member,
+						  .group_key = group_key_of,
+						  .speaks_for = speaks_for,
 						  .ctx = node},
 					 .now_ns = lab.now_ns};
 
-	memset(node, 0, sizeof(*node));
-	node->mesh = mesh_lab_add(&lab);
-	if (node_key_from_seed(seed, &node->key) < 0)
-		abort();
-	memcpy(node->mesh->key, node_key_public(node->key), MESH_KEY_LEN);
 	mesh_lab_up(node->mesh);
 	timer_wheel_init(&node->timers, lab.now_ns);
-	node->store = scratch_store(scratch_make(node->dir), true);
+	node->store = scratch_store(node->dir, true);
 	node->ground = (struct social_ground){.key = node->key,
 					      .store = node->store,
 					      .mesh = mesh_lab_seam_of(node->mesh),
@@ -210,12 +262,43 @@ static inline struct node *node_add(void)
 	node->mesh->expire = turn;
 	node->mesh->next_ns = next_ns;
 	node->mesh->ctx = node;
+}
+
+static inline void node_down(struct node *node)
+{
+	social_replicas_stop(node->replicas);
+	social_holders_stop(node->holders);
+	social_posts_stop(node->posts);
+	social_replicas_close(node->replicas);
+	social_holders_close(node->holders);
+	social_intake_close(node->intake);
+	social_posts_close(node->posts);
+	mesh_lab_down(node->mesh);
+	store_close(node->store);
+}
+
+static inline struct node *node_add(void)
+{
+	const uint8_t seed[NODE_KEY_SEED_LEN] = {(uint8_t)(node_cnt + 1), 41};
+	struct node *node = &nodes[node_cnt++];
+
+	memset(node, 0, sizeof(*node));
+	node->mesh = mesh_lab_add(&lab);
+	if (node_key_from_seed(seed, &node->key) < 0)
+		abort();
+	memcpy(node->mesh->key, node_key_public(node->key), MESH_KEY_LEN);
+	scratch_make(node->dir);
+	node_up(node);
 	return node;
 }
 
 static inline void begin_with(unsigned cnt, unsigned copy_target)
 {
+	static const uint8_t seed[NODE_KEY_SEED_LEN] = {77};
+
 	target = copy_target;
+	if (node_key_from_seed(seed, &group_key) < 0)
+		abort();
 	random_init_seeded(&dice, seed_of_run(3));
 	mesh_lab_init(&lab, seed_of_run(3), NODES, &calm);
 	lab.idle_ns = 100000000 * NS_PER_S;
@@ -232,20 +315,11 @@ static inline void begin(unsigned cnt)
 static inline void end(void)
 {
 	for (unsigned i = 0; i < node_cnt; i++) {
-		struct node *node = &nodes[i];
-
-		social_replicas_stop(node->replicas);
-		social_holders_stop(node->holders);
-		social_posts_stop(node->posts);
-		social_replicas_close(node->replicas);
-		social_holders_close(node->holders);
-		social_intake_close(node->intake);
-		social_posts_close(node->posts);
-		mesh_lab_down(node->mesh);
-		store_close(node->store);
-		node_key_free(node->key);
-		scratch_remove(node->dir);
+		node_down(&nodes[i]);
+		node_key_free(nodes[i].key);
+		scratch_remove(nodes[i].dir);
 	}
+	node_key_free(group_key);
 	mesh_lab_fini(&lab);
 }
 
@@ -286,9 +360,9 @@ static inline void put(struct node *node, const struct made_post *made)
 		abort();
 }
 
-/* A post of author: public, or for reader. */
-static inline struct made_post *post_make(struct node *author, const struct node *reader,
-					  size_t len)
+/* A post of author: for the group, or else public, or for reader. */
+static inline struct made_post *post_make_for(struct node *author, const struct node *reader,
+					      bool is_of_group, size_t len)
 {
 	static char text[200000];
 	static unsigned made_cnt;
@@ -307,9 +381,20 @@ static inline struct made_post *post_make(struct node *author, const struct node
 		making.audience.readers = (const uint8_t(*)[NODE_KEY_LEN])readers;
 		making.audience.reader_cnt = 1;
 	}
+	if (is_of_group)
+		making.audience = (struct write_audience){.kind = VISIBILITY_GROUP,
+							  .group = group_id,
+							  .epoch = GROUP_EPOCH,
+							  .group_key = node_key_public(group_key)};
 	if (social_post_make(&making, &dice, &made) < 0)
 		abort();
 	return made;
+}
+
+static inline struct made_post *post_make(struct node *author, const struct node *reader,
+					  size_t len)
+{
+	return post_make_for(author, reader, false, len);
 }
 
 /* Bytes of its own, so that it hosts three times as many for others. */

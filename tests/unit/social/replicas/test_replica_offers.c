@@ -163,6 +163,33 @@ static void test_bytes_that_are_not_what_was_offered_are_refused(void)
 	end();
 }
 
+/* A post of four pieces is half there when its reader is taken off. */
+static void test_a_copy_on_its_way_to_a_reader_that_was_taken_off_ends(void)
+{
+	struct made_post *made;
+	uint64_t asked_cnt;
+
+	begin(3);
+	own_bytes(&nodes[1], 190000);
+	made = post_make(&nodes[0], &nodes[1], 150000);
+	put(&nodes[0], made);
+	mesh_lab_ask(nodes[0].mesh, nodes[1].mesh, MESH_PEX_REQUEST, "", 0, &asked);
+	social_replicas_synced(nodes[0].replicas, nodes[1].mesh->key, lab.now_ns);
+	pass(90 * NS_PER_MS);
+	CHECK_EQ(stats_of(&nodes[1]).hosting_cnt, 1);
+	social_replicas_cut(nodes[0].replicas, nodes[2].mesh->key, made->id);
+	CHECK_EQ(stats_of(&nodes[0]).cut_cnt, 0);
+	social_replicas_cut(nodes[0].replicas, nodes[1].mesh->key, made->id);
+	CHECK_EQ(stats_of(&nodes[0]).cut_cnt, 1);
+	asked_cnt = nodes[0].mesh->asked_cnt;
+	pass(5 * NS_PER_S);
+	CHECK_EQ(nodes[0].mesh->asked_cnt, asked_cnt);
+	CHECK_EQ(social_posts_known(nodes[1].posts, made->id), POST_ABSENT);
+	CHECK_EQ(stats_of(&nodes[0]).placed_cnt, 0);
+	social_made_post_free(made);
+	end();
+}
+
 int main(void)
 {
 	RUN(test_a_node_that_may_not_read_a_post_hears_nothing_of_it);
@@ -170,5 +197,6 @@ int main(void)
 	RUN(test_the_table_of_copies_under_way_is_not_exceeded);
 	RUN(test_the_hour_is_spent_by_bytes_that_come);
 	RUN(test_bytes_that_are_not_what_was_offered_are_refused);
+	RUN(test_a_copy_on_its_way_to_a_reader_that_was_taken_off_ends);
 	return check_done();
 }

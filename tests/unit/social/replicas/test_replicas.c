@@ -152,6 +152,60 @@ static void test_where_no_node_takes_it_the_person_hears_of_it_and_no_more_is_se
 	end();
 }
 
+/* Node 1 never meets node 2, and hears by node 0 that it has the post: once, until it says it anew. */
+static void test_the_note_of_a_holder_is_passed_on_once_to_each_peer(void)
+{
+	struct made_post *made;
+
+	begin_with(3, 0);
+	made = post_make(&nodes[0], NULL, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		nodes[i].follows_all = true;
+		put(&nodes[i], made);
+	}
+	meet(&nodes[0], &nodes[2]);
+	for (unsigned i = 0; i < 4; i++)
+		meet(&nodes[1], &nodes[0]);
+	CHECK_EQ(copies(&nodes[1], made), 2);
+	CHECK_EQ(stats_of(&nodes[0]).passed_cnt, 1);
+	CHECK_EQ(stats_of(&nodes[1]).bad_note_cnt, 0);
+	pass(DAY_NS);
+	meet(&nodes[0], &nodes[2]);
+	for (unsigned i = 0; i < 4; i++)
+		meet(&nodes[1], &nodes[0]);
+	CHECK_EQ(stats_of(&nodes[0]).passed_cnt, 2);
+	/* Node 2 is gone: what is passed on keeps it alive for no longer than its own word. */
+	mesh_lab_down(nodes[2].mesh);
+	for (unsigned day = 0; day < 8; day++) {
+		pass(DAY_NS);
+		meet(&nodes[1], &nodes[0]);
+	}
+	CHECK_EQ(copies(&nodes[1], made), 1);
+	social_made_post_free(made);
+	end();
+}
+
+/* Keys are free: a holder that node 1 does not know does not count by the word of another node. */
+static void test_the_note_of_an_unknown_holder_counts_for_none(void)
+{
+	struct made_post *made;
+
+	begin_with(3, 0);
+	made = post_make(&nodes[0], NULL, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		nodes[i].follows_all = true;
+		put(&nodes[i], made);
+	}
+	nodes[1].follows = &nodes[0];
+	meet(&nodes[0], &nodes[2]);
+	for (unsigned i = 0; i < 4; i++)
+		meet(&nodes[1], &nodes[0]);
+	CHECK_EQ(copies(&nodes[1], made), 1);
+	CHECK_EQ(stats_of(&nodes[1]).heard_cnt, 0);
+	social_made_post_free(made);
+	end();
+}
+
 int main(void)
 {
 	RUN(test_copies_are_counted_by_syncs_alone_and_a_silent_holder_not);
@@ -160,5 +214,7 @@ int main(void)
 	RUN(test_a_follower_gets_the_next_copy_of_a_public_post);
 	RUN(test_any_peer_with_room_gets_it_where_there_is_no_better_one);
 	RUN(test_where_no_node_takes_it_the_person_hears_of_it_and_no_more_is_sent);
+	RUN(test_the_note_of_a_holder_is_passed_on_once_to_each_peer);
+	RUN(test_the_note_of_an_unknown_holder_counts_for_none);
 	return check_done();
 }

@@ -219,25 +219,43 @@ static void test_a_new_post_reaches_a_session_within_100_ms(void)
 	rig_end();
 }
 
+/* Of a private post, too: its readers are known before it goes. */
 static void test_a_deletion_and_a_profile_reach_a_session_at_once(void)
 {
-	struct rig_post post;
-	struct post_row row;
+	struct rig_post posts[2], other;
 
 	begin();
 	b_follows_a();
-	post = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+	posts[0] = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+	posts[1] = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(BOB));
+	other = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(CAROL));
 	rig_meet(a, b);
-	row = *rig_row(a, post.id);
-	rig_delete(a, post.id);
-	social_sync_deleted(a->sync, &row, rig_lab.now_ns);
+	CHECK_EQ(rig_held_cnt(b), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		social_sync_leaving(a->sync, posts[i].id, NULL);
+		rig_pass(100 * NS_PER_MS);
+		CHECK_EQ(b->deletion_cnt, i);
+		rig_delete(a, posts[i].id);
+		social_sync_gone(a->sync, posts[i].id, rig_lab.now_ns);
+		rig_pass(100 * NS_PER_MS);
+		CHECK(!rig_holds(b, posts[i].id));
+		CHECK_EQ(b->deletion_cnt, i + 1);
+	}
+	/* What Bob may not have is nothing to him, and what came of him is not sent back. */
+	social_sync_leaving(a->sync, other.id, NULL);
+	rig_delete(a, other.id);
+	social_sync_gone(a->sync, other.id, rig_lab.now_ns);
+	posts[0] = rig_post(a, ALICE, VISIBILITY_PUBLIC, 0);
+	social_sync_leaving(a->sync, posts[0].id, b->mesh->key);
+	rig_delete(a, posts[0].id);
+	social_sync_gone(a->sync, posts[0].id, rig_lab.now_ns);
 	rig_pass(100 * NS_PER_MS);
-	CHECK(!rig_holds(b, post.id));
+	CHECK_EQ(b->deletion_cnt, 2);
 	CHECK_EQ(b->profile_cnt, 1);
 	social_sync_profile_changed(a->sync, rig_lab.now_ns);
 	rig_pass(100 * NS_PER_MS);
 	CHECK_EQ(b->profile_cnt, 2);
-	CHECK_EQ(rig_stats(a).pushed_cnt, 2);
+	CHECK_EQ(rig_stats(a).pushed_cnt, 3);
 	rig_end();
 }
 

@@ -109,6 +109,36 @@ static void test_a_peer_that_takes_no_answers_gets_no_further_ones(void)
 	rig_end();
 }
 
+/* As many as are marked at once; the one that is left is asked for. */
+static void test_a_message_has_at_most_256_private_posts(void)
+{
+	static struct rig_post posts[SYNC_GIVE_MAX + 1];
+	struct line line;
+	json_t *root;
+
+	begin();
+	for (unsigned i = 0; i <= SYNC_GIVE_MAX; i++)
+		posts[i] = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(BOB));
+	CHECK_EQ(line_open(&line, BOB, 10), 0);
+	say(&line, hello_of(json_array(), json_array()));
+	root = hear(&line);
+	CHECK_EQ(json_array_size(body_of(root, "Hello", "post_ids")), SYNC_GIVE_MAX + 1);
+	json_decref(root);
+	root = hear(&line);
+	CHECK_EQ(json_array_size(body_of(root, "Posts", "posts")), SYNC_GIVE_MAX);
+	CHECK(!has_id(body_of(root, "Posts", "posts"), &posts[0])); /* the oldest */
+	CHECK(!rig_gave(a, &posts[0], BOB));
+	json_decref(root);
+	say(&line, json_pack("{s:{s:o}}", "PostRequest", "post_ids", ids_of(posts, 1)));
+	root = hear(&line);
+	CHECK(has_id(body_of(root, "Posts", "posts"), &posts[0]));
+	CHECK(rig_gave(a, &posts[0], BOB));
+	json_decref(root);
+	CHECK(!line.is_closed);
+	line_close(&line);
+	rig_end();
+}
+
 static void test_16_connections_are_shared_among_networks(void)
 {
 	static struct line lines[SYNC_LITERAL_MAX + 2];
@@ -200,6 +230,7 @@ int main(void)
 	RUN(test_a_hello_has_at_most_10000_ids_and_4096_follows);
 	RUN(test_a_message_has_at_most_1_mib);
 	RUN(test_a_peer_that_takes_no_answers_gets_no_further_ones);
+	RUN(test_a_message_has_at_most_256_private_posts);
 	RUN(test_16_connections_are_shared_among_networks);
 	RUN(test_an_answer_outlives_the_sync);
 	RUN(test_a_network_says_960_messages_in_a_minute);
