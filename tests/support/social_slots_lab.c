@@ -239,6 +239,12 @@ struct slots_lab_place *slots_lab_add(void)
 	return place;
 }
 
+static void on_hold(void *ctx, const uint8_t *key, uint64_t now_ns)
+{
+	(void)key, (void)now_ns;
+	((struct slots_lab_place *)ctx)->held_cnt++;
+}
+
 void slots_lab_up(struct slots_lab_place *place)
 {
 	struct slots_params params = {
@@ -255,6 +261,7 @@ void slots_lab_up(struct slots_lab_place *place)
 			  .record = on_record,
 			  .heard_record = on_heard,
 			  .holds = on_holds,
+			  .hold = on_hold,
 			  .ctx = place},
 		.now_ns = slots_lab.now_ns,
 	};

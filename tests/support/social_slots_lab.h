@@ -47,6 +47,7 @@ struct slots_lab_place {
 	uint8_t record[SOCIAL_ADDRESS_LEN_MAX]; /* its address record */
 	size_t record_len;
 	const uint8_t *post; /* it holds this public one, or NULL */
+	unsigned held_cnt;   /* sessions that were wanted for a person, each time that they were */
 	struct slots_lab_locate locates[SLOTS_LAB_LOCATE_CAP];
 };
 

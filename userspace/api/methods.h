@@ -101,6 +101,14 @@ const char *api_service_roles(struct api *api, struct varlink_blocks *blocks, co
 struct api_contribution api_contribution(struct control_call *call, const struct api *api,
 					 const uint8_t *key);
 unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer);
+/*
+ * peer_social.c. api_peer_social: what the peer, whose HELLO says caps, is to the people of this node.
+ * api_peer_introduced: a node that others named to this one's people; false: it has no route.
+ */
+struct api_peer_social api_peer_social(struct control_call *call, const struct api *api,
+				       const uint8_t *key, uint32_t caps, uint64_t now_ns);
+bool api_peer_introduced(const struct api *api, const uint8_t *key,
+			 struct mesh_peer_info *out_peer);
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);
 

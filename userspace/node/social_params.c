@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the social layer takes of the node. Home worker. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/events/events.h"
+#include "base/log.h"
 #include "blobs/retainer.h"
 #include "dht/items/pkarr.h"
 #include "lan/lan.h"
@@ -80,6 +83,29 @@ static int on_sweep(void *ctx)
 	return blobs_gc(node_content(ctx), true, on_swept, ctx);
 }
 
+/*
+ * Nodes to begin with. One that is wrong is no reason not to start: the log says what is, and weft peer
+ * suggest does so, too. NULL: there are none.
+ */
+static struct first_nodes *bootstrap_read(struct node *node)
+{
+	const char *named = node->config->social.bootstrap;
+	struct first_nodes *list = calloc(1, sizeof(*list));
+	char why[FIRST_WHY_CAP], path[2 * CONFIG_PATH_CAP];
+	int err;
+
+	snprintf(path, sizeof(path), "%s%s", *named ? named : node->config->state_dir,
+		 *named ? "" : "/bootstrap.json");
+	err = list ? social_bootstrap_read(path, list, why) : -ENOMEM;
+	if (err < 0 && (*named || err != -ENOENT)) {
+		log_error("%s: %s; using none of its nodes: mend it and start weftd again", path,
+			  list ? why : "there is no memory");
+		if (list)
+			snprintf(list->fault, sizeof(list->fault), "%.448s: %s", path, why);
+	}
+	return list;
+}
+
 /* Programs that are no node speak to the first worker. */
 static int literal_open(struct node *node)
 {
@@ -139,7 +165,7 @@ static unsigned on_lan(void *ctx, const uint8_t *key, struct addr *out_addrs)
 
 int node_open_social(struct node *node, char *what)
 {
-	const struct social_params params = {
+	struct social_params params = {
 		.config = node->config->social,
 		.ground =
 			{
@@ -168,14 +194,17 @@ int node_open_social(struct node *node, char *what)
 			  .session_cap = node->config->mesh.session_cap},
 		.now_ns = node->home->now_ns,
 	};
+	struct first_nodes *bootstrap;
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "posts and people");
 	if ((err = attachments_keep(node)) < 0 || !params.config.is_on)
 		return err;
-	if ((err = social_open(&params, &node->social)) < 0 || (err = node_register_mail(node)) < 0)
-		return err;
-	return literal_open(node);
+	bootstrap = bootstrap_read(node);
+	params.bootstrap = bootstrap;
+	err = social_open(&params, &node->social);
+	free(bootstrap);
+	return err < 0 ? err : literal_open(node);
 }
 
 bool node_is_unsought(void *ctx, const uint8_t *key)

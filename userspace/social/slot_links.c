@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the mesh slots take from the other parts: people that this node knows publicly, and routes.
- * Posts that all may see are among it, and where a node is. A reporter is asked for that by a search (635) that goes no
- * further. Nothing here asks a locator. Home worker.
+ * Posts that all may see are among it, and where a node is. A reporter is asked for that (620). Nothing
+ * here asks a locator. Home worker.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/random.h"
+#include "social/bootstrap/social_bootstrap.h"
 #include "social/keep/post_store.h"
 #include "social/people/person_follows.h"
+#include "social/routes/anchor_message.h"
 #include "social/slots/social_slot_message.h"
 #include "social/social_state.h"
 
 #define LOCATE_CAP	  32u /* reporters that are asked at once; slots ask no more */
 #define LOCATE_TIMEOUT_NS (5 * NS_PER_S)
+#define HOLD_NS		  (15 * NS_PER_S)
 
 /* A reporter that is asked where a node is. */
 struct slot_locating {
@@ -25,10 +27,18 @@ struct slot_locating {
 	struct slots_locate locate; /* without what it borrows */
 	uint8_t key[NODE_KEY_LEN];
 	bool is_used;
-	uint8_t reply[WORM_ANSWER_LEN_MAX + MESH_FRAME_OVERHEAD];
+	uint8_t reply[ANCHOR_ANSWER_LEN_MAX + MESH_FRAME_OVERHEAD];
+};
+/* A session that a person waits for is made, and wanted. */
+struct slot_holding {
+	struct slot_links *links;
+	struct mesh_request *request; /* NULL: its node is looked for */
+	uint8_t key[NODE_KEY_LEN];
+	bool is_used;
 };
 struct slot_links {
 	struct social *social;
+	struct slot_holding holdings[SLOTS_SESSIONS_MAX];
 	struct slot_locating locatings[LOCATE_CAP];
 };
 
@@ -57,10 +67,10 @@ static void on_told(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	struct slots_locate locate = locating->locate;
 	const struct peer_places *places = NULL;
 	struct social_address address;
-	struct worm_answer answer;
+	struct anchor_answer answer;
 
 	if (reply->err == 0 &&
-	    social_worm_answer_parse(reply->payload, reply->payload_len, &answer) == 0 &&
+	    social_anchor_answer_parse(reply->payload, reply->payload_len, &answer) == 0 &&
 	    answer.record && social_address_read(answer.record, answer.record_len, &address) == 0 &&
 	    memcmp(address.node, locating->key, NODE_KEY_LEN) == 0)
 		places = &address.places;
@@ -80,10 +90,9 @@ static int reporter_ask(struct slot_links *links, const struct slots_locate *loc
 			uint64_t now_ns)
 {
 	struct slot_locating *locating = locating_make(links);
-	uint8_t bytes[WORM_QUERY_LEN_MAX];
+	uint8_t bytes[ANCHOR_QUERY_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct worm_query query = {.kind = WORM_PERSON};
-	struct mesh_ask ask = {.type = MESH_WORM_QUERY,
+	struct mesh_ask ask = {.type = MESH_ANCHOR_QUERY,
 			       .payload = bytes,
 			       .timeout_ns = LOCATE_TIMEOUT_NS,
 			       .reply = on_told,
@@ -95,9 +104,7 @@ static int reporter_ask(struct slot_links *links, const struct slots_locate *loc
 	locating->links = links;
 	locating->locate = *locate;
 	memcpy(locating->key, locate->key, NODE_KEY_LEN);
-	memcpy(query.id, locate->key, sizeof(query.id));
-	random_fill(links->social->ground.random, query.token, sizeof(query.token));
-	social_worm_query_write(&w, &query);
+	social_anchor_query_write(&w, locate->key);
 	ask.payload_len = writer_len(&w);
 	ask.reply_buf = locating->reply;
 	ask.reply_cap = sizeof(locating->reply);
@@ -134,6 +141,90 @@ static void on_forget(void *ctx)
 			links->social->ground.mesh.ops->cancel(locating->request);
 		locating->is_used = false;
 	}
+	for (unsigned i = 0; i < SLOTS_SESSIONS_MAX; i++) {
+		struct slot_holding *holding = &links->holdings[i];
+
+		social_search_forget(links->social->searches, holding);
+		if (holding->request)
+			links->social->ground.mesh.ops->cancel(holding->request);
+		*holding = (struct slot_holding){.links = links};
+	}
+}
+
+/* --- sessions that a person waits for --- */
+
+static void on_held(void *arg, int err, const uint8_t *actual_key)
+{
+	struct slot_holding *holding = arg;
+
+	(void)err, (void)actual_key; /* it is tried again while the person waits */
+	holding->request = NULL;
+	holding->is_used = false;
+}
+
+/* The session that is there, or comes, is that of a chosen node while it lasts. */
+static void holding_want(struct slot_holding *holding, uint64_t now_ns)
+{
+	const struct social *social = holding->links->social;
+	const struct mesh_seam *mesh = &social->ground.mesh;
+	struct peer_places places;
+	struct mesh_peer peer = social_route_peer(social->routes, holding->key, &places);
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = HOLD_NS, .done = on_held, .arg = holding};
+
+	peer.is_wanted = true;
+	peer.addr_cnt = 0; /* of the session that is there, wherever it leads */
+	holding->is_used = true;
+	if (mesh->ops->connect(mesh->mesh, &connect, now_ns, &holding->request) < 0)
+		on_held(holding, 0, NULL);
+}
+
+static void on_reached(void *arg, const struct social_found *found, uint64_t now_ns)
+{
+	struct slot_holding *holding = arg;
+
+	holding->is_used = false;
+	if (found->err == 0)
+		holding_want(holding, now_ns);
+}
+
+static bool is_connected(const struct social *social, const uint8_t *key)
+{
+	struct mesh_neighbour neighbour;
+
+	return social->ground.neighbours->find(social->ground.mesh.mesh, key, &neighbour) &&
+	       neighbour.is_connected;
+}
+
+static void on_hold(void *ctx, const uint8_t *key, uint64_t now_ns)
+{
+	struct slot_links *links = ctx;
+	struct slot_holding *holding = NULL;
+
+	for (unsigned i = 0; i < SLOTS_SESSIONS_MAX; i++) {
+		struct slot_holding *at = &links->holdings[i];
+
+		if (at->is_used && memcmp(at->key, key, NODE_KEY_LEN) == 0)
+			return;
+		if (!at->is_used)
+			holding = at;
+	}
+	if (!holding)
+		return;
+	holding->links = links;
+	memcpy(holding->key, key, NODE_KEY_LEN);
+	if (is_connected(links->social, key))
+		holding_want(holding, now_ns);
+	else
+		holding->is_used = social_search(links->social->searches, key, on_reached, holding,
+						 now_ns) == 0;
+}
+
+void social_use_session(struct social *social, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns)
+{
+	if (!social_own_key(social->people, key) && !social_is_blocked(social->people, key))
+		(void)social_slots_use(social->slots, key, now_ns);
 }
 
 /* --- people --- */
@@ -283,6 +374,16 @@ static bool on_holds(void *ctx, const uint8_t *post)
 	       view.kind == VISIBILITY_PUBLIC && !(view.flags & POST_HIDDEN);
 }
 
+static void bootstrap_note(struct social *social, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < social->bootstrap.cnt; i++) {
+		const struct first_node *node = &social->bootstrap.nodes[i];
+
+		social_slots_note_at(social->slots, node->key, SLOT_TIER_ANCHOR, &node->places,
+				     now_ns);
+	}
+}
+
 int social_slot_links_open(struct social *social, const struct slots_config *config,
 			   uint64_t now_ns)
 {
@@ -298,15 +399,20 @@ int social_slot_links_open(struct social *social, const struct slots_config *con
 						.is_anchor = on_anchor,
 						.record = on_record,
 						.heard_record = on_heard,
-						.holds = on_holds},
+						.holds = on_holds,
+						.hold = on_hold},
 				      .now_ns = now_ns};
+	int err;
 
 	social->slot_links = calloc(1, sizeof(*social->slot_links));
 	if (!social->slot_links)
 		return -ENOMEM;
 	social->slot_links->social = social;
 	params.links.ctx = social->slot_links;
-	return social_slots_open(&params, &social->slots);
+	if ((err = social_slots_open(&params, &social->slots)) < 0)
+		return err;
+	bootstrap_note(social, now_ns);
+	return 0;
 }
 
 void social_slot_links_close(struct social *social)

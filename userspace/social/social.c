@@ -332,6 +332,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 	social->ground = params->ground;
 	social->ways = params->ways;
 	social->jobs = params->jobs;
+	if (params->bootstrap)
+		social->bootstrap = *params->bootstrap;
 	if ((err = people_open(social, params->now_ns)) < 0 ||
 	    (err = posts_open(social, params->now_ns)) < 0 || (err = intake_open(social)) < 0 ||
 	    (err = groups_open(social, params->now_ns)) < 0 ||
@@ -418,6 +420,11 @@ struct sync *social_sync_of(const struct social *social)
 struct slots *social_slots_of(const struct social *social)
 {
 	return social->slots;
+}
+
+const struct first_nodes *social_bootstrap_of(const struct social *social)
+{
+	return &social->bootstrap;
 }
 
 void social_session_up(struct social *social, const uint8_t key[static MESH_KEY_LEN],

@@ -8,6 +8,7 @@
 
 #include "social/anchors/social_anchors.h"
 #include "social/attachments/attachments.h"
+#include "social/bootstrap/social_bootstrap.h"
 #include "social/ground/social_ground.h"
 #include "social/mail/social_mail.h"
 #include "social/slots/social_slots.h"
@@ -44,6 +45,7 @@ struct social_searches;
 struct attachments;
 struct jobs;
 
+#define SOCIAL_PATH_CAP 512u
 struct social_config {
 	bool is_on;
 	bool shows_addresses; /* to anchors, and so to all that ask them */
@@ -53,6 +55,7 @@ struct social_config {
 	struct sync_config sync;
 	struct social_anchors_config anchors;
 	struct attachments_config attachments; /* room_len is that of posts */
+	char bootstrap[SOCIAL_PATH_CAP]; /* a file of nodes to begin with; "": that of the state */
 };
 void social_config_defaults(struct social_config *config);
 /* social_footprint: bytes that social_open lays out, touched as they are used. */
@@ -75,6 +78,7 @@ struct social_params {
 	struct mail_boxes boxes;
 	struct slots_config slots;
 	struct jobs *jobs;
+	const struct first_nodes *bootstrap; /* copied; NULL: there is none */
 	uint64_t now_ns;
 };
 /*
@@ -107,8 +111,15 @@ struct social_read *social_read_of(const struct social *social);
 struct social_write *social_write_of(const struct social *social);
 struct attachments *social_attachments_of(const struct social *social);
 struct social_anchors *social_anchors_of(const struct social *social);
+const struct first_nodes *social_bootstrap_of(const struct social *social);
 struct social_searches *social_searches_of(const struct social *social);
 struct mail *social_mail_of(const struct social *social);
+/*
+ * social_use_session: a person waits for what the node of key sends: a direct message, an answer of a
+ * group's member. Its session is made, and held for SLOTS_USE_NS; 20 are, of a light node 5.
+ */
+void social_use_session(struct social *social, const uint8_t key[static MESH_KEY_LEN],
+			uint64_t now_ns);
 /*
  * social_anchor_add has the profile of a persona (its index) name an anchor, with which this node checks
  * in from now on. 0, or:

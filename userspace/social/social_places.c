@@ -41,6 +41,16 @@ static bool on_may_tell(void *ctx, const uint8_t *asker, const uint8_t *key)
 	       (kind == FOLLOW_PUBLIC || social_audience_of(social->people, key));
 }
 
+static size_t on_named(void *ctx, const uint8_t *asker, const uint8_t *key,
+		       uint8_t out[static SOCIAL_ADDRESS_LEN_MAX])
+{
+	const struct social *social = ctx;
+
+	return social->slots
+		       ? social_slots_tell(social->slots, asker, key, out, SOCIAL_ADDRESS_LEN_MAX)
+		       : 0;
+}
+
 static void on_places(void *ctx, struct peer_places *out_places)
 {
 	const struct social *social = ctx;
@@ -228,6 +238,7 @@ int social_places_open(struct social *social, uint64_t now_ns)
 						.ground = &social->ground,
 						.places = on_places,
 						.may_tell = on_may_tell,
+						.named = on_named,
 						.ctx = social,
 						.now_ns = now_ns};
 	struct social_searches_params searches = {

@@ -38,6 +38,7 @@ struct social {
 	struct mail *mail;
 	bool is_stopped;
 	struct slots *slots;
+	struct first_nodes bootstrap;
 	struct sync *sync;
 	struct post_watch post_watch; /* sync_ways.c */
 	struct people_watch people_watch;

@@ -304,6 +304,16 @@ static void way_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64
 	social_attachments_synced(social->attachments, key, now_ns);
 }
 
+/* A node to begin with. A private follow gets no slot for that, since slots are named to others. */
+static void way_pulled(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	struct social *social = ctx;
+
+	if (social->slots && !social_is_blocked(social->people, key) &&
+	    social_follow_of(social->people, SOCIAL_EACH_PERSONA, key) != FOLLOW_PRIVATE)
+		social_slots_note(social->slots, key, SLOT_TIER_PULLED, now_ns);
+}
+
 /* --- what is new here --- */
 
 static void post_moved(void *ctx, enum post_moved what, const struct post_view *view,
@@ -372,6 +382,7 @@ int social_sync_ways_open(struct social *social, uint64_t now_ns)
 			  .take_profile = way_take_profile,
 			  .give = way_give,
 			  .synced = way_synced,
+			  .pulled = way_pulled,
 			  .ctx = social},
 		.now_ns = now_ns,
 	};

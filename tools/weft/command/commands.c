@@ -29,11 +29,19 @@ const struct command commands_of_node[] = {
 	.call = { API_LIST_PEERS, .parts = { SHOW_TABLE(list_peers, peers, peer_list,
 	  "no peers yet; weft peer connect NODE ADDR:PORT meets one") } } },
 { "peer", "show", "NODE", "show one peer",
-	"NODE may be the first letters of an id, 8 or more.",
+	"NODE may be the first letters of an id, 8 or more. One that others introduced to your people, and\n"
+	"that was never met, is shown by its whole id.",
 	"weft peer show yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show),
-	  SHOW_FIELDS(show_peer, contribution, contribution_show),
+	  SHOW_FIELDS(show_peer, contribution, contribution_show), SHOW_FIELDS(show_peer, social, peer_social_show),
+	  SHOW_PART("address", show_peer, social.addresses, person_address_list),
 	  SHOW_PART("relay", show_peer, peer.published_relays, published_relay_list) } } },
+{ "peer", "suggest", "", "list nodes that may be worth a follow or a session",
+	"WHY: its person follows you; it is on the LAN, in bootstrap.json, or an anchor of a person that you\n"
+	"follow; it pulled posts from here; or neighbours name it. NAMED BY counts those.",
+	"weft peer suggest", NULL, 0, 0, { { 0 } },
+	.call = { API_SUGGEST_PEERS, .parts = { SHOW_TABLE(suggest_peers, peers, peer_suggestion_list,
+	  "none is known; docs/social.md says how a node begins") } } },
 { "peer", "paths", "NODE", "list the ways to a peer, and why each is used or not",
 	"The session's own path, flows of relays, what hole punching and dials tried, and addresses\n"
 	"that the peer named. LOST counts packets of the session that had to be sent again.",

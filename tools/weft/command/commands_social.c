@@ -48,6 +48,11 @@ const struct command commands_of_people[] = {
 	{ { "author", "PERSON", "public posts of this person alone" } },
 	.call = { API_SYNC_PERSON, .takes = { TAKE(sync_person, node_id) },
 	  .parts = { SHOW_FIELDS(sync_person, sync, person_sync_show) } } },
+{ "social", "slots", "", "show the neighbours of people's nodes: classes, nodes, and what they name", NULL,
+	"weft social slots", NULL, 0, 0, { { 0 } },
+	.call = { API_SHOW_SOCIAL_SLOTS, .parts = { SHOW_FIELDS(show_social_slots, slots, slot_state_show),
+	  SHOW_PART("class", show_social_slots, classes, slot_class_list),
+	  SHOW_PART("node", show_social_slots, nodes, slot_node_list) } } },
 { "anchor", "list", "", "list the anchors of this node, and whether it is one itself",
 	"own: your profiles name it. last_resort: the configuration does. network: people that you follow\n"
 	"name it, or neighbours do. AGE is that of the last check-in, or of its address record.",

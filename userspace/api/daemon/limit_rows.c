@@ -246,6 +246,36 @@ static void groups_add(const struct limit_listing *limits, const struct groups_s
 	ROWS_ADD(limits, rows);
 }
 
+/* Where people's nodes are, and the neighbours; what unknown peers fill are pools. */
+static void places_add(const struct limit_listing *limits, const struct api *api,
+		       const struct figures *f)
+{
+	const struct slots *slots = social_slots_of(api->social);
+	const struct social_routes_stats *routes = &f->social_routes;
+	const struct limit_row rows[] = {
+		{"anchors that profiles of this node name", COUNT, SOCIAL_OWN_ANCHORS_MAX,
+		 f->social_anchors.own_cnt, NOT_KEPT, NOT_KEPT},
+		{"routes of people followed", COUNT, SOCIAL_ROUTES_FOLLOW_CAP, routes->follow_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"routes of anchors", COUNT, SOCIAL_ROUTES_ANCHOR_CAP, routes->anchor_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"searches for people's nodes", COUNT, SOCIAL_SEARCHES_MAX,
+		 f->social_search.running_cnt, NOT_KEPT, (int64_t)f->social_search.busy_cnt},
+		{"mesh slots that are preferred", COUNT, social_slots_cap(slots, SLOT_PREFERRED),
+		 f->social_slots.preferred_cnt, NOT_KEPT, NOT_KEPT},
+		{"mesh slots that are local", COUNT, social_slots_cap(slots, SLOT_LOCAL),
+		 f->social_slots.local_cnt, NOT_KEPT, NOT_KEPT},
+		{"mesh slots that are wide", COUNT, social_slots_cap(slots, SLOT_WIDE),
+		 f->social_slots.wide_cnt, NOT_KEPT, NOT_KEPT},
+		{"nodes that neighbours name", COUNT, SLOTS_REPORT_CAP, f->social_slots.n2_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"sessions that a person waits for", COUNT, social_slots_use_cap(slots),
+		 f->social_slots.session_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 void api_limit_rows_offers(const struct limit_listing *limits, const struct node_config *config,
 			   const struct api *api, const struct figures *f)
 {
@@ -258,5 +288,6 @@ void api_limit_rows_offers(const struct limit_listing *limits, const struct node
 		posts_add(limits, &config->social.posts, &f->posts);
 		attachments_add(limits, &f->attachments);
 		groups_add(limits, &f->social_groups);
+		places_add(limits, api, f);
 	}
 }

@@ -236,6 +236,32 @@ static bool read_group_invites(const struct api *api, struct fair_view *out)
 	return api->social;
 }
 
+/* The pools of neighbours, routes and sync: those that a node's social layer has. */
+#define READ_SOCIAL(name, call)                                                                    \
+	static bool read_##name(const struct api *api, struct fair_view *out)                      \
+	{                                                                                          \
+		if (api->social)                                                                   \
+			call;                                                                      \
+		return api->social;                                                                \
+	}
+READ_SOCIAL(social_routes, social_routes_view(social_routes_of(api->social), out))
+READ_SOCIAL(check_ins, social_anchors_view(social_anchors_of(api->social), out))
+READ_SOCIAL(mesh_slots, social_slots_view(social_slots_of(api->social), out))
+READ_SOCIAL(slot_searches, social_slots_searches(social_slots_of(api->social), out))
+READ_SOCIAL(former_slots,
+	    social_slots_known_view(social_slots_of(api->social), SLOT_TIER_FORMER, out))
+READ_SOCIAL(first_anchors,
+	    social_slots_known_view(social_slots_of(api->social), SLOT_TIER_ANCHOR, out))
+READ_SOCIAL(first_contacts,
+	    social_slots_known_view(social_slots_of(api->social), SLOT_TIER_FOLLOW, out))
+READ_SOCIAL(lan_nodes, social_slots_known_view(social_slots_of(api->social), SLOT_TIER_NEARBY, out))
+READ_SOCIAL(pulling_nodes,
+	    social_slots_known_view(social_slots_of(api->social), SLOT_TIER_PULLED, out))
+READ_SOCIAL(sync_peers, social_sync_view(social_sync_of(api->social), out))
+READ_SOCIAL(sync_pages, social_sync_pages_view(social_sync_of(api->social), out))
+READ_SOCIAL(sync_literal, social_sync_literal_view(social_sync_of(api->social), out))
+READ_SOCIAL(hosting, social_replicas_hosting_view(social_replicas_of(api->social), out))
+
 static bool read_relay_messages(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_messages)
@@ -388,6 +414,19 @@ static const struct pool_row {
 	{read_hosted_posts, NULL},
 	{read_addressed_posts, NULL},
 	{read_group_invites, NULL},
+	{read_social_routes, NULL},
+	{read_check_ins, NULL},
+	{read_mesh_slots, NULL},
+	{read_slot_searches, NULL},
+	{read_former_slots, NULL},
+	{read_first_anchors, NULL},
+	{read_first_contacts, NULL},
+	{read_lan_nodes, NULL},
+	{read_pulling_nodes, NULL},
+	{read_sync_peers, NULL},
+	{read_sync_pages, NULL},
+	{read_sync_literal, NULL},
+	{read_hosting, NULL},
 	{read_relay_slots, NULL},
 	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},

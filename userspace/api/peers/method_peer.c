@@ -65,6 +65,18 @@ static struct api_published_relay_list peer_published(struct control_call *call,
 	return relays;
 }
 
+/* The network of the session, or its relay, and the transport. */
+static const char *peer_via(struct varlink_blocks *blocks, const struct api *api,
+			    const struct addr *remote)
+{
+	const char *relay = api_peer_relay(blocks, api, remote);
+	const char *way = mesh_way_name(mesh_way_of(remote));
+
+	if (relay)
+		return varlink_format(blocks, "relay %.8s, %s", relay, way);
+	return varlink_format(blocks, "%s, %s", mesh_network_name(mesh_network_of(remote)), way);
+}
+
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer)
 {
@@ -103,6 +115,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		API_IF(incoming_in_flight, is_open, api_uint(peer->incoming_in_flight)),
 		.punching = api_punching_text(blocks, api, peer->key),
 		.published_relays = peer_published(call, peer),
+		.via = is_open ? peer_via(blocks, api, &conn->remote) : NULL,
 	};
 }
 
@@ -219,15 +232,20 @@ void api_show_peer(struct api *api, struct control_call *call, const struct api_
 		   uint64_t now_ns)
 {
 	struct mesh_peer_info peer;
+	uint8_t key[MESH_KEY_LEN];
 	struct api_peer row;
 
-	(void)now_ns;
-	if (!api_peer_read(api, call, in->node_id, &peer))
+	if (api_peer_lookup(api, in->node_id, &peer) != 1 &&
+	    !(strlen(in->node_id) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
+	      zbase32_parse(in->node_id, strlen(in->node_id), key, MESH_KEY_LEN) == MESH_KEY_LEN &&
+	      api_peer_introduced(api, key, &peer)) &&
+	    !api_peer_read(api, call, in->node_id, &peer))
 		return;
 	row = api_peer(call, api, &peer);
 	row.service_roles = api_service_roles(api, control_blocks(call), peer.key);
 	api_reply(call, show_peer, .peer = row,
-		  .contribution = api_contribution(call, api, peer.key));
+		  .contribution = api_contribution(call, api, peer.key),
+		  .social = api_peer_social(call, api, peer.key, peer.caps, now_ns));
 }
 
 struct peer_setting {

@@ -48,6 +48,8 @@ void api_send_direct(struct api *api, struct control_call *call,
 	if (!write || !api_post_draft_fill(api, call, &words, &draft) ||
 	    !(writing = api_post_writing_new(api, call, "message", send_reply)))
 		return;
+	for (size_t i = 0; i < draft.person_cnt; i++)
+		social_use_session(api->social, draft.people[i], now_ns);
 	draft.is = social_write_wants_receipts(write) ? PRIVATE_DIRECT_ASKING : PRIVATE_DIRECT;
 	draft.done = api_post_written;
 	draft.arg = writing;
@@ -258,6 +260,8 @@ void api_show_directs(struct api *api, struct control_call *call,
 	    !parties_read(api, call, &in->people, others))
 		return;
 	ask.from = in->cursor ? &from : NULL;
+	for (unsigned i = 0; i < others->cnt; i++)
+		social_use_session(api->social, others->keys[i], now_ns);
 	more = page_read(&listing, &ask, persona, others, &next);
 	if (more < 0)
 		list_fail(call, more);

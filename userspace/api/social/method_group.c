@@ -156,6 +156,8 @@ static void group_run(struct api *api, struct control_call *call, const struct g
 		group_call_free(waiting);
 		return;
 	}
+	for (unsigned i = 0; i < (params->members ? params->members->cnt : 0); i++)
+		social_use_session(api->social, waiting->members[i], now_ns);
 	ask.group = waiting->group;
 	ask.members = (const uint8_t(*)[NODE_KEY_LEN])waiting->members;
 	ask.member_cnt = params->members ? (unsigned)params->members->cnt : 0;

@@ -205,12 +205,30 @@ static void route_tell(const struct social_anchors *anchors, const struct mesh_c
 		out_answer->age_s = (now_ms - route.record_ms) / 1000;
 }
 
+/* A neighbour asks where a node is that this one named to it. */
+static void named_tell(const struct social_anchors *anchors, const struct mesh_call *call,
+		       const uint8_t *key, uint8_t record[static SOCIAL_ADDRESS_LEN_MAX],
+		       struct anchor_answer *out_answer)
+{
+	const struct social_anchors_params *params = &anchors->params;
+	uint64_t now_ms = social_wall_ms(params->ground);
+	struct social_address address;
+	size_t len = params->named ? params->named(params->ctx, call->peer_key, key, record) : 0;
+
+	if (!len || social_address_read(record, len, &address) < 0)
+		return;
+	out_answer->record = record;
+	out_answer->record_len = len;
+	if (now_ms > address.time_ms)
+		out_answer->age_s = (now_ms - address.time_ms) / 1000;
+}
+
 static void on_query(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct social_anchors *anchors = ctx;
 	struct anchor_answer answer = {.record = NULL};
 	const struct check_in_row *row;
-	uint8_t key[NODE_KEY_LEN];
+	uint8_t key[NODE_KEY_LEN], record[SOCIAL_ADDRESS_LEN_MAX];
 
 	if (!is_admitted(anchors, &anchors->queries, call, now_ns))
 		return;
@@ -226,6 +244,8 @@ static void on_query(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		answer.age_s = (social_wall_ms(anchors->params.ground) - row->came_ms) / 1000;
 	} else {
 		route_tell(anchors, call, key, &answer);
+		if (!answer.record)
+			named_tell(anchors, call, key, record, &answer);
 	}
 	query_answer(anchors, call, &answer);
 }

@@ -24,7 +24,8 @@
  *
  * A check-in is the address record that the asker signed. It is kept in memory alone, for keep_s. The
  * answer is that record and its age, for any peer that names the key, and nothing else. A node that is
- * no anchor answers for keys with a route here, to peers that may_tell lets.
+ * no anchor answers for keys with a route here, to peers that may_tell lets. A neighbour of the mesh slots
+ * is told where the nodes of this node's list are.
  *
  * Tables, and what fills them:
  *
@@ -62,6 +63,12 @@ struct social_anchors_params {
 	void (*places)(void *ctx, struct peer_places *out_places);
 	/* Peer asker may be told by a node that is no anchor where the node of key is. May be NULL. */
 	bool (*may_tell)(void *ctx, const uint8_t *asker, const uint8_t *key);
+	/*
+	 * The address record of a node that this one names to asker in its list of neighbours, into out; its
+	 * length, or 0. May be NULL.
+	 */
+	size_t (*named)(void *ctx, const uint8_t *asker, const uint8_t *key,
+			uint8_t out[static SOCIAL_ADDRESS_LEN_MAX]);
 	void *ctx;
 	uint64_t now_ns;
 };

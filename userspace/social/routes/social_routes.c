@@ -485,6 +485,11 @@ void social_routes_close(struct social_routes *routes)
 	free(routes);
 }
 
+void social_routes_view(const struct social_routes *routes, struct fair_view *out_view)
+{
+	fair_read(&routes->places.fair, out_view);
+}
+
 void social_routes_stats(const struct social_routes *routes, struct social_routes_stats *out_stats)
 {
 	*out_stats = routes->stats;

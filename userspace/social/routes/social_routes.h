@@ -144,5 +144,8 @@ struct social_routes_stats {
 #include "social/routes/social_routes_counters.def"
 };
 void social_routes_stats(const struct social_routes *routes, struct social_routes_stats *out_stats);
+/* social_routes_view: the routes of the audience, which unknown peers fill. */
+struct fair_view;
+void social_routes_view(const struct social_routes *routes, struct fair_view *out_view);
 
 #endif

@@ -249,6 +249,36 @@ void social_slots_note(struct slots *slots, const uint8_t key[static MESH_KEY_LE
 		(void)known_make(slots, key, tier, now_ns);
 }
 
+void social_slots_note_at(struct slots *slots, const uint8_t key[static MESH_KEY_LEN],
+			  enum slot_tier tier, const struct peer_places *places, uint64_t now_ns)
+{
+	struct slot_known *known;
+
+	social_slots_note(slots, key, tier, now_ns);
+	known = social_slots_known(slots, key);
+	/* One that had a slot keeps where it was. */
+	if (!known || known->tier != tier || tier == SLOT_TIER_FORMER)
+		return;
+	known->addr_cnt =
+		places->addr_cnt < SLOTS_KNOWN_ADDRS ? places->addr_cnt : SLOTS_KNOWN_ADDRS;
+	memcpy(known->addrs, places->addrs, known->addr_cnt * sizeof(known->addrs[0]));
+}
+
+void social_slots_suggest(const struct slots *slots,
+			  void (*fn)(void *arg, const struct slot_suggestion *suggestion),
+			  void *arg)
+{
+	struct slot_known *known = NULL;
+	struct slot_reported *node = NULL;
+
+	while ((known = pool_next(&slots->known, known)))
+		fn(arg, &(struct slot_suggestion){known->key, known->tier, 0});
+	while ((node = pool_next(&slots->reported, node)))
+		if (node->report_cnt > 1)
+			fn(arg,
+			   &(struct slot_suggestion){node->key, SLOT_TIER_CNT, node->report_cnt});
+}
+
 void social_slots_known_met(struct slots *slots, const struct slot *slot, uint64_t now_ns)
 {
 	struct slot_known *known = social_slots_known(slots, slot->key), *oldest;

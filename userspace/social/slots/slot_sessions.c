@@ -9,9 +9,21 @@ static unsigned use_cap(const struct slots *slots)
 	return slots->config.is_light ? SLOTS_LIGHT_SESSIONS_MAX : SLOTS_SESSIONS_MAX;
 }
 
+unsigned social_slots_use_cap(const struct slots *slots)
+{
+	return use_cap(slots);
+}
+
 static bool use_is_over(const struct slot_use *use, uint64_t now_ns)
 {
 	return !use->used_ns || now_ns - use->used_ns >= SLOTS_USE_NS;
+}
+
+static void use_hold(struct slots *slots, struct slot_use *use, uint64_t now_ns)
+{
+	use->held_ns = now_ns;
+	if (slots->links.hold)
+		slots->links.hold(slots->links.ctx, use->key, now_ns);
 }
 
 bool social_slots_use(struct slots *slots, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
@@ -32,7 +44,33 @@ bool social_slots_use(struct slots *slots, const uint8_t key[static MESH_KEY_LEN
 	has_evicted = !use_is_over(idlest, now_ns);
 	memcpy(idlest->key, key, MESH_KEY_LEN);
 	idlest->used_ns = now_ns;
+	slots->uses_ns = now_ns;
+	use_hold(slots, idlest, now_ns);
 	return has_evicted;
+}
+
+void social_slots_uses_hold(struct slots *slots, uint64_t now_ns)
+{
+	const struct social_ground *ground = slots->ground;
+	struct mesh_neighbour neighbour;
+
+	slots->uses_ns = now_ns;
+	for (unsigned i = 0; i < use_cap(slots); i++) {
+		struct slot_use *use = &slots->uses[i];
+
+		if (!use_is_over(use, now_ns) && now_ns - use->held_ns >= SLOTS_AGAIN_NS &&
+		    !(ground->neighbours->find(ground->mesh.mesh, use->key, &neighbour) &&
+		      neighbour.is_connected))
+			use_hold(slots, use, now_ns);
+	}
+}
+
+void social_slots_use_up(struct slots *slots, const uint8_t *key, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < use_cap(slots); i++)
+		if (!use_is_over(&slots->uses[i], now_ns) &&
+		    memcmp(slots->uses[i].key, key, MESH_KEY_LEN) == 0)
+			use_hold(slots, &slots->uses[i], now_ns);
 }
 
 bool social_slots_is_used(const struct slots *slots, const uint8_t key[static MESH_KEY_LEN],

@@ -260,13 +260,20 @@ void social_slots_record_heard(struct slots *slots, const uint8_t *from,
 	slots->links.heard_record(slots->links.ctx, from, heard->record, heard->record_len, now_ns);
 }
 
-const uint8_t *social_slots_record(const struct slots *slots,
-				   const uint8_t key[static MESH_KEY_LEN], size_t *out_len)
+size_t social_slots_tell(struct slots *slots, const uint8_t asker[static MESH_KEY_LEN],
+			 const uint8_t key[static MESH_KEY_LEN], uint8_t *out, size_t cap)
 {
-	const struct slot *slot = social_slots_lookup(slots, key);
+	uint8_t record[SLOT_RECORD_LEN_MAX];
+	size_t len;
 
-	if (!slot || slot->away_ns || !slot->record_len)
-		return NULL;
-	*out_len = slot->record_len;
-	return slot->record;
+	if (!social_slots_lookup(slots, asker) || slots->links.is_blocked(slots->links.ctx, asker))
+		return 0;
+	social_slots_own_refresh(slots);
+	if (!social_slots_own_has(slots, key))
+		return 0;
+	len = social_slots_record_of(slots, key, record);
+	if (len > cap)
+		return 0;
+	memcpy(out, record, len);
+	return len;
 }

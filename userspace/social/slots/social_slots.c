@@ -136,6 +136,7 @@ static void on_due(struct timer *timer, uint64_t now_ns)
 	bool is_growing;
 
 	slots_sweep(slots, now_ns);
+	social_slots_uses_hold(slots, now_ns);
 	sources_read(slots, now_ns);
 	is_growing = social_slots_grow(slots, now_ns);
 	social_slots_known_write(slots, now_ns);
@@ -149,6 +150,8 @@ void social_slots_session(struct slots *slots, const uint8_t key[static MESH_KEY
 {
 	struct slot *slot = social_slots_lookup(slots, key);
 
+	if (is_up)
+		social_slots_use_up(slots, key, now_ns);
 	if (slot || (is_up && social_slots_room(slots) > 0))
 		social_slots_wake(slots, now_ns);
 }
@@ -171,7 +174,7 @@ void social_slots_stats(const struct slots *slots, struct slots_stats *out_stats
 	out_stats->n1_cnt = slots->own.cnt;
 	out_stats->n2_cnt = slots->reported.used_cnt;
 	out_stats->known_cnt = slots->known.used_cnt;
-	out_stats->session_cnt = social_slots_uses(slots, slots->places.fair.now_ns);
+	out_stats->session_cnt = social_slots_uses(slots, slots->uses_ns);
 }
 
 void social_slots_view(const struct slots *slots, struct fair_view *out)

@@ -73,6 +73,7 @@ const char *social_slot_tier_name(enum slot_tier tier);
 #define SLOTS_SESSIONS_MAX	 20u
 #define SLOTS_LIGHT_SESSIONS_MAX 5u
 #define SLOTS_DIFF_NS		 120000000000ull
+#define SLOTS_REPORT_CAP	 (SLOTS_MAX * 256u) /* nodes of N2 */
 
 struct slots_config {
 	bool is_light;	      /* 15 slots, 5 sessions */
@@ -112,6 +113,8 @@ struct slots_links {
 	void (*heard_record)(void *ctx, const uint8_t *from, const uint8_t *record, size_t len,
 			     uint64_t now_ns);
 	bool (*holds)(void *ctx, const uint8_t *post); /* a public post, for any peer to see */
+	/* A person waits for what key sends: it is dialled if need be, and its session is wanted. May be NULL. */
+	void (*hold)(void *ctx, const uint8_t *key, uint64_t now_ns);
 	void *ctx;
 };
 
@@ -138,6 +141,10 @@ void social_slots_session(struct slots *slots, const uint8_t key[static MESH_KEY
 /* social_slots_note: a node to begin with. A tier that is full keeps what it has, by fair shares. */
 void social_slots_note(struct slots *slots, const uint8_t key[static MESH_KEY_LEN],
 		       enum slot_tier tier, uint64_t now_ns);
+/* social_slots_note_at: likewise, of a node that may be at addrs; at most SLOTS_NOTE_ADDRS count. */
+#define SLOTS_NOTE_ADDRS 4u
+void social_slots_note_at(struct slots *slots, const uint8_t key[static MESH_KEY_LEN],
+			  enum slot_tier tier, const struct peer_places *places, uint64_t now_ns);
 /* social_slots_changed: contacts or blocks are others now. */
 void social_slots_changed(struct slots *slots, uint64_t now_ns);
 
@@ -145,8 +152,8 @@ void social_slots_changed(struct slots *slots, uint64_t now_ns);
 
 /*
  * social_slots_use: a person waits for what key sends (a direct message, a group). Its session is held
- * for SLOTS_USE_NS from the last use. A further one takes the place of the idlest. Returns whether
- * one made room.
+ * for SLOTS_USE_NS from the last use: it is made if it is not there, and made again if it ends. A further
+ * one takes the place of the idlest. Returns whether one made room.
  */
 #define SLOTS_USE_NS 300000000000ull
 bool social_slots_use(struct slots *slots, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
@@ -177,11 +184,11 @@ struct slots_find {
 WEFT_MUST_CHECK
 int social_slots_find(struct slots *slots, const struct slots_find *find, uint64_t now_ns);
 /*
- * social_slots_record: the address record of a node that has a slot here, for others that ask this
- * node for it; NULL: there is none. Borrowed for the turn.
+ * social_slots_tell: the address record of a node of N1, for a node with a slot here that asks where it is.
+ * Returns its length; 0: asker has no slot, or there is none.
  */
-const uint8_t *social_slots_record(const struct slots *slots,
-				   const uint8_t key[static MESH_KEY_LEN], size_t *out_len);
+size_t social_slots_tell(struct slots *slots, const uint8_t asker[static MESH_KEY_LEN],
+			 const uint8_t key[static MESH_KEY_LEN], uint8_t *out, size_t cap);
 /* social_slots_reporter: a node with a slot that reported key, or NULL. It knows where key is. */
 const uint8_t *social_slots_reporter(const struct slots *slots,
 				     const uint8_t key[static MESH_KEY_LEN]);
@@ -200,8 +207,22 @@ struct slot_info {
 void social_slots_each(const struct slots *slots, uint64_t now_ns,
 		       bool (*fn)(void *arg, const struct slot_info *info), void *arg);
 bool social_slots_has(const struct slots *slots, const uint8_t key[static MESH_KEY_LEN]);
+/*
+ * social_slots_suggest gives nodes that may have a slot or be followed: those to begin with, with their tier
+ * and 0 reporters, then those of N2 that two nodes or more name.
+ */
+struct slot_suggestion {
+	const uint8_t *key;
+	enum slot_tier tier; /* SLOT_TIER_CNT: of N2 */
+	unsigned reporter_cnt;
+};
+void social_slots_suggest(const struct slots *slots,
+			  void (*fn)(void *arg, const struct slot_suggestion *suggestion),
+			  void *arg);
 /* social_slots_cap: how many slots of class there may be. */
 unsigned social_slots_cap(const struct slots *slots, enum slot_class class);
+/* social_slots_use_cap: how many sessions that a person uses. */
+unsigned social_slots_use_cap(const struct slots *slots);
 struct slots_stats {
 #define FIGURE FIGURE_FIELD
 #include "social/slots/social_slots_counters.def"

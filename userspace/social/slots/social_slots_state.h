@@ -19,6 +19,8 @@
 
 /* Private to slots/. */
 
+_Static_assert(SLOTS_REPORT_CAP == SLOTS_MAX * SLOT_IDS_MAX, "a place for each report");
+
 #define SLOTS_TALK_CAP	       32u	/* requests of 630, 633 and 634 on their way */
 #define SLOTS_GROW_AT_ONCE     8u	/* of those, nodes that are asked for a slot */
 #define SLOTS_RESUME_AT_ONCE   16u	/* likewise, where they had one before a restart */
@@ -37,7 +39,6 @@
 #define SLOTS_DIGEST_REMAKE_NS NS_PER_S /* 26,000 nodes take 4 ms */
 #define SLOTS_SOURCES_NS       (60 * NS_PER_S)
 #define SLOTS_WRITE_NS	       (10 * NS_PER_S)
-#define SLOTS_REPORT_CAP       (SLOTS_MAX * SLOT_IDS_MAX)
 #define SLOTS_CHANGE_CAP       1024u /* of N1 that a difference may go back */
 #define SLOTS_QUOTA_CAP	       1024u
 #define SLOTS_MESSAGES_PER_MIN 60u
@@ -47,7 +48,7 @@
 #define SLOTS_QUESTION_CAP     2048u
 #define SLOTS_SEEN_CAP	       1024u /* searches that were answered */
 #define SLOTS_SEARCH_NS	       (10 * NS_PER_S)
-#define SLOTS_KNOWN_ADDRS      4u
+#define SLOTS_KNOWN_ADDRS      SLOTS_NOTE_ADDRS
 
 struct slot_talk;
 
@@ -165,6 +166,7 @@ struct slot_question {
 struct slot_use {
 	uint8_t key[MESH_KEY_LEN];
 	uint64_t used_ns; /* 0: free */
+	uint64_t held_ns; /* when its session was wanted last */
 };
 
 struct slots {
@@ -207,6 +209,7 @@ struct slots {
 	unsigned own_search_cnt;
 	uint64_t reported_ns; /* a node of N2 is asked then, or later */
 	struct slot_use uses[SLOTS_SESSIONS_MAX];
+	uint64_t uses_ns; /* when they were looked at last */
 	struct slots_stats stats;
 };
 
@@ -359,5 +362,9 @@ void social_slots_worm_stop(struct slots *slots);
 /* --- slot_sessions.c --- */
 
 unsigned social_slots_uses(const struct slots *slots, uint64_t now_ns);
+/* social_slots_uses_hold: sessions in use that are not there are made again, each SLOTS_AGAIN_NS. */
+void social_slots_uses_hold(struct slots *slots, uint64_t now_ns);
+/* social_slots_use_up: a session with key is there. */
+void social_slots_use_up(struct slots *slots, const uint8_t *key, uint64_t now_ns);
 
 #endif

@@ -145,3 +145,13 @@ void social_sync_view(const struct sync *sync, struct fair_view *out)
 {
 	fair_read(&sync->unit_slots, out);
 }
+
+void social_sync_pages_view(const struct sync *sync, struct fair_view *out)
+{
+	fair_read(&sync->lent_slots, out);
+}
+
+void social_sync_literal_view(const struct sync *sync, struct fair_view *out)
+{
+	fair_read(&sync->literal_slots, out);
+}

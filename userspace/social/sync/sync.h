@@ -160,6 +160,8 @@ struct sync_parts {
 	int (*give)(void *ctx, const struct sync_give *give);
 	/* A pull from key ended well, and its session is there; may be NULL. */
 	void (*synced)(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+	/* key was given posts that it asked for; may be NULL. */
+	void (*pulled)(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 	void *ctx;
 };
 
@@ -260,5 +262,8 @@ struct sync_stats {
 void social_sync_stats(const struct sync *sync, struct sync_stats *out_stats);
 /* social_sync_view: units in use by class. */
 void social_sync_view(const struct sync *sync, struct fair_view *out);
+/* Answers with posts on their way; connections of the literal interface. */
+void social_sync_pages_view(const struct sync *sync, struct fair_view *out);
+void social_sync_literal_view(const struct sync *sync, struct fair_view *out);
 
 #endif

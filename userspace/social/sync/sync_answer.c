@@ -477,6 +477,8 @@ static void page_send(struct page_draft *draft, const struct mesh_call *call, ui
 
 	sync->stats.given_cnt += sync->page.post_cnt;
 	sync->stats.given_len += draft->len;
+	if (sync->page.post_cnt && sync->params.parts.pulled)
+		sync->params.parts.pulled(sync->params.parts.ctx, call->peer_key, now_ns);
 	if (draft->giving) {
 		page_give(draft, call, now_ns);
 		return;

@@ -19,6 +19,8 @@ static struct {
 } handlers[2];
 static struct addr asker_at;
 static bool may_tell_all;
+static uint8_t named_record[SOCIAL_ADDRESS_LEN_MAX]; /* of node 1, which is named to node 2 */
+static size_t named_len;
 
 static struct {
 	unsigned type; /* 0: an error */
@@ -82,12 +84,25 @@ static bool may_tell(void *ctx, const uint8_t *asker, const uint8_t *key)
 	return may_tell_all;
 }
 
+static size_t named(void *ctx, const uint8_t *asker, const uint8_t *key,
+		    uint8_t out[static SOCIAL_ADDRESS_LEN_MAX])
+{
+	(void)ctx;
+	if (memcmp(asker, social_lab_key(&lab, 2), NODE_KEY_LEN) != 0 ||
+	    memcmp(key, social_lab_key(&lab, 1), NODE_KEY_LEN) != 0)
+		return 0;
+	memcpy(out, named_record, named_len);
+	return named_len;
+}
+
 static void begin(enum anchor_role role)
 {
 	struct social_routes_params routes_params = {.tier_of = tier_of};
-	struct social_anchors_params params = {.places = places, .may_tell = may_tell};
+	struct social_anchors_params params = {
+		.places = places, .may_tell = may_tell, .named = named};
 
 	may_tell_all = false;
+	named_len = 0;
 	social_lab_init(&lab, 3);
 	ops = *lab.nodes[0].ground.mesh.ops;
 	ops.handle = on_handle;
@@ -361,8 +376,31 @@ static void test_every_message_is_refused_when_it_is_cut(void)
 		CHECK_EQ(social_anchor_query_parse(bytes, cut, key), WEFT_EMALFORMED);
 }
 
+static void test_a_reporter_says_where_a_node_is_that_it_named(void)
+{
+	const struct social_address address = {
+		.places = {.addrs = {{.family = ADDR_IPV4, .ip = {40, 1, 1, 1}, .port = 1}},
+			   .addr_cnt = 1}};
+	struct social_address said = address;
+	struct writer w = writer_of(named_record, sizeof(named_record));
+	struct anchor_answer heard;
+
+	begin(ANCHOR_ROLE_NO);
+	said.time_ms = wall_ms() - 7000;
+	social_address_write(&w, &said, lab.nodes[1].key);
+	named_len = writer_len(&w);
+	heard = query(social_lab_key(&lab, 2), social_lab_key(&lab, 1));
+	CHECK_EQ(heard.record_len, named_len);
+	CHECK_EQ(heard.age_s, 7);
+	/* No other asker hears of it, and nothing of another node. */
+	CHECK(!query(social_lab_key(&lab, 1), social_lab_key(&lab, 1)).record);
+	CHECK(!query(social_lab_key(&lab, 2), social_lab_key(&lab, 0)).record);
+	end();
+}
+
 int main(void)
 {
+	RUN(test_a_reporter_says_where_a_node_is_that_it_named);
 	RUN(test_an_anchor_tells_the_record_and_its_age_and_then_forgets);
 	RUN(test_a_check_in_is_of_the_peer_alone);
 	RUN(test_an_older_record_does_not_replace_a_newer_one);

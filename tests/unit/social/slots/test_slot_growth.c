@@ -248,6 +248,56 @@ static void test_the_21st_session_takes_the_place_of_the_idlest(void)
 	uses_check(true, SLOTS_LIGHT_SESSIONS_MAX);
 }
 
+static void test_a_session_that_a_person_waits_for_is_made_and_made_again(void)
+{
+	struct slots_lab_place *other;
+	unsigned held_cnt;
+
+	slots_lab_begin(5);
+	slots_lab_add();
+	other = slots_lab_add();
+	slots_lab_up(hub());
+	slots_lab_up(other);
+	(void)social_slots_use(hub()->slots, other->node->key, slots_lab.now_ns);
+	CHECK_EQ(hub()->held_cnt, 1);
+	(void)social_slots_use(hub()->slots, other->node->key, slots_lab.now_ns);
+	CHECK_EQ(hub()->held_cnt, 1);
+	/* It is not there: again each half minute, until nothing waits for it. */
+	slots_lab_pass(100 * NS_PER_S);
+	CHECK(hub()->held_cnt >= 3);
+	CHECK(hub()->held_cnt <= 5);
+	slots_lab_meet(hub(), other);
+	social_slots_session(hub()->slots, other->node->key, true, slots_lab.now_ns);
+	held_cnt = hub()->held_cnt;
+	slots_lab_pass(100 * NS_PER_S);
+	CHECK_EQ(hub()->held_cnt, held_cnt);
+	slots_lab_part(hub(), other);
+	slots_lab_pass(SLOTS_USE_NS);
+	held_cnt = hub()->held_cnt;
+	slots_lab_pass(100 * NS_PER_S);
+	CHECK_EQ(hub()->held_cnt, held_cnt);
+	slots_lab_end();
+}
+
+static void test_a_node_of_the_first_ones_is_asked_where_it_is_said_to_be(void)
+{
+	struct slots_lab_place *other;
+	struct peer_places places = {.addr_cnt = 1};
+
+	slots_lab_begin(5);
+	slots_lab_add();
+	other = slots_lab_add();
+	slots_lab_up(hub());
+	slots_lab_up(other);
+	places.addrs[0] = other->node->addr;
+	social_slots_note_at(hub()->slots, other->node->key, SLOT_TIER_ANCHOR, &places,
+			     slots_lab.now_ns);
+	slots_lab_pass(30 * NS_PER_S);
+	CHECK(social_slots_has(hub()->slots, other->node->key));
+	CHECK(social_slots_has(other->slots, hub()->node->key));
+	slots_lab_end();
+}
+
 /* --- tiers --- */
 
 static unsigned tier_cnt(enum slot_tier tier)
@@ -318,6 +368,8 @@ int main(void)
 	RUN(test_a_node_that_is_not_reached_is_left_alone_after_three_times);
 	RUN(test_made_up_nodes_cost_two_dials_at_a_time);
 	RUN(test_the_21st_session_takes_the_place_of_the_idlest);
+	RUN(test_a_session_that_a_person_waits_for_is_made_and_made_again);
+	RUN(test_a_node_of_the_first_ones_is_asked_where_it_is_said_to_be);
 	RUN(test_a_flooded_tier_takes_nothing_of_another);
 	RUN(test_scores_prefer_few_reporters_and_what_is_in_no_digest);
 	return check_done();

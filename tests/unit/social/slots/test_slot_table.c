@@ -122,6 +122,7 @@ static bool share_has(const struct slots_lab_place *place)
 static void test_a_share_has_slots_and_contacts_and_nothing_learnt(void)
 {
 	struct slots_lab_place *a, *b, *c, *d;
+	uint8_t record[SLOT_RECORD_LEN_MAX];
 
 	slots_lab_begin(5);
 	a = slots_lab_add();
@@ -145,6 +146,13 @@ static void test_a_share_has_slots_and_contacts_and_nothing_learnt(void)
 	slots_lab_pass(600 * NS_PER_S);
 	CHECK(social_slots_has(a->slots, b->node->key));
 	CHECK(social_slots_has(b->slots, c->node->key));
+	/* b says where c is to a, which has a slot there, and not to d; and not where d is. */
+	CHECK(social_slots_tell(b->slots, a->node->key, c->node->key, record, sizeof(record)) > 0);
+	CHECK_EQ(social_slots_tell(b->slots, d->node->key, c->node->key, record, sizeof(record)),
+		 0);
+	CHECK_EQ(social_slots_tell(b->slots, a->node->key, d->node->key, record, sizeof(record)),
+		 0);
+	CHECK_EQ(social_slots_tell(b->slots, a->node->key, c->node->key, record, 10), 0);
 	/* b knows d by c's share, */
 	CHECK_MEM(social_slots_reporter(b->slots, d->node->key), c->node->key, MESH_KEY_LEN);
 	CHECK_EQ(slots_lab_send_share(a, b, 0), 0);

@@ -74,7 +74,7 @@ struct rig_node {
 	unsigned give_cnt;
 	struct post_holders *holders; /* of a test that has them on a disk, with store; or NULL */
 	struct store *store;
-	unsigned synced; /* bits by person */
+	unsigned synced, pulled; /* bits by person */
 	/* Requests that it sent. */
 	struct {
 		unsigned type, to;

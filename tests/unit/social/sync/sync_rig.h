@@ -308,6 +308,12 @@ static inline void rig_synced(void *ctx, const uint8_t key[static MESH_KEY_LEN],
 	((struct rig_node *)ctx)->synced |= WHO(rig_person(key));
 }
 
+static inline void rig_pulled(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	(void)now_ns;
+	((struct rig_node *)ctx)->pulled |= WHO(rig_person(key));
+}
+
 /* --- nodes --- */
 
 static inline uint64_t rig_wall_ms(void *ctx)
@@ -396,6 +402,7 @@ static inline void rig_start(struct rig_node *node)
 			  .take_profile = rig_take_profile,
 			  .give = rig_give,
 			  .synced = rig_synced,
+			  .pulled = rig_pulled,
 			  .ctx = node},
 		.now_ns = rig_lab.now_ns,
 	};
