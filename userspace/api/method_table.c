@@ -56,6 +56,7 @@ void api_forget(struct api *api)
 	api_schema_looks_forget(api);
 	api_reservings_forget(api);
 	api_post_writings_forget(api);
+	api_bundle_forget(api);
 }
 
 const char *api_id(struct varlink_blocks *blocks, const uint8_t id[static 32])

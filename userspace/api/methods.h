@@ -70,6 +70,7 @@ void api_offer_sayings_forget(struct api *api);
 void api_schema_looks_forget(struct api *api);
 void api_reservings_forget(struct api *api);
 void api_post_writings_forget(struct api *api);
+void api_bundle_forget(struct api *api);
 /*
  * method_idempotency.c: api_reply_idempotent answers call by reply, which it takes, once what was given to the
  * store before is durable, or says that it is not. _forget: callers are gone, the store is not.

@@ -204,7 +204,9 @@ int node_open_social(struct node *node, char *what)
 	params.bootstrap = bootstrap;
 	err = social_open(&params, &node->social);
 	free(bootstrap);
-	return err < 0 ? err : literal_open(node);
+	if (err < 0 || (err = node_register_mail(node)) < 0)
+		return err;
+	return literal_open(node);
 }
 
 bool node_is_unsought(void *ctx, const uint8_t *key)

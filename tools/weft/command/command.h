@@ -197,6 +197,6 @@ command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bo
 	run_service_call, run_service_publish, run_service_show, run_service_stream,
 	run_service_subscribe, run_share_add, run_share_link, run_share_list, run_share_publish,
 	run_share_update, run_share_watch, run_store_check, run_store_salvage, run_top, run_version,
-	run_post_revoke, run_schema_export, run_schema_test;
+	run_post_revoke, run_social_export, run_social_import, run_schema_export, run_schema_test;
 
 #endif

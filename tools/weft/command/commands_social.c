@@ -7,6 +7,23 @@ const struct command commands_of_people[] = {
 { "social", "status", "", "show the key under which your posts are written", NULL,
 	"weft social status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SOCIAL, .parts = { SHOW_FIELDS(show_social, social, social_state_show) } } },
+{ "social", "export", "FILE", "write everything of people and posts into a file",
+	"Profiles, follows, circles, blocks, groups, feeds, drafts, posts with their readers and marks,\n"
+	"and deletions. A passphrase seals it: it is asked for with --keys and --sealed.",
+	"weft social export /var/lib/weft/people.bundle --keys", .run = run_social_export, 1, 1,
+	{ { "keys", NULL, "with the keys of personas and groups, so that another node can go on with them" },
+	  { "sealed", NULL, "sealed by a passphrase, without keys" },
+	  { "passphrase-file", "FILE", "its first line is the passphrase" },
+	  { "passphrase-fd", "FD", "the same of an open descriptor" },
+	  { "posts", "WHICH", "own, read, the default, with those of other people, or all, with those kept for others" },
+	  { "force", NULL, "replace a file that is there" } } },
+{ "social", "import", "FILE", "take a file of weft social export",
+	"It is checked whole before anything of it is taken. What is here stays, and a second run\n"
+	"goes on where one ended.",
+	"weft social import /media/usb/people.bundle --passphrase-file secret", .run = run_social_import, 1, 1,
+	{ { "sealed", NULL, "ask for its passphrase" },
+	  { "passphrase-file", "FILE", "its first line is the passphrase" },
+	  { "passphrase-fd", "FD", "the same of an open descriptor" } } },
 { "social", "open", "", "print an address at which a browser shows posts and people",
 	"It can be opened once, within two minutes. The page may act as this node for eight hours, in that\n"
 	"tab alone. The gateway must be on: gateway.enabled = yes in weft.conf.",

@@ -18,7 +18,7 @@
 
 static bool is_secret(enum bundle_kind kind)
 {
-	return kind == BUNDLE_PERSONA;
+	return kind == BUNDLE_PERSONA || kind == BUNDLE_SECRET;
 }
 
 /* --- the writer --- */

@@ -29,11 +29,17 @@ enum bundle_kind {
 	BUNDLE_DELETION, /* as its author signed it */
 	BUNDLE_PROFILE,	 /* likewise */
 	BUNDLE_FOLLOW,	 /* persona 32 | person 32 | enum follow_kind u8 | petname */
-	BUNDLE_CIRCLE,	 /* persona 32 | rank u8 | name */
-	BUNDLE_MEMBER,	 /* person 32, of the circle before */
-	BUNDLE_BLOCK,	 /* person 32 */
-	BUNDLE_HOLDER,	 /* post 32 | node 32 | time ms u64be | note: of a copy elsewhere */
-	BUNDLE_PERSONA,	 /* seed 32 | label; sealed alone */
+	/* persona 32 | rank u8 | has it a profile? u8 | picture 32 | length u8, name; likewise of the
+	   profile | text of the profile */
+	BUNDLE_CIRCLE,
+	BUNDLE_MEMBER,	/* person 32, of the circle before */
+	BUNDLE_BLOCK,	/* person 32 */
+	BUNDLE_PERSONA, /* seed 32 | flags u8 | label; sealed alone */
+	BUNDLE_DRAFT,	/* id 16 | a row of STORE_DRAFTS (write/post_drafts.h) */
+	BUNDLE_FEED,	/* length u8, name | filter */
+	BUNDLE_GROUP,	/* group 32 | person of this node 32 | name */
+	BUNDLE_STATE,	/* the newest of a shard, of the group before, as its admin signed it */
+	BUNDLE_SECRET, /* shard u32be | epoch u64be | secret key 32, of the group before; sealed alone */
 	BUNDLE_KIND_CNT,
 };
 #define BUNDLE_POST_HEAD_LEN 10u

@@ -31,6 +31,7 @@
  *	group_answer.c	messages 640 to 642; group_ask.c asks
  *	group_invites.c	groups that one did not ask for
  *	group_notes.c	posts that are hidden, and members that go
+ *	group_parts.c	groups that go to another node of their person
  *
  * Secret keys are not kept for others. A node that has the key of an epoch seals it to any member of
  * that epoch that asks. The public key in the signed state proves it. So each member gives each other
@@ -282,6 +283,35 @@ void social_group_invites(const struct groups *groups,
 
 /* social_group_invites_view: the places of invitations, by the class of their senders. */
 void social_group_invites_view(const struct groups *groups, struct fair_view *out_view);
+
+/*
+ * Groups of a person that go to another node (social/bundle/). fn is given each group, then the newest
+ * state of each of its shards. Behind a state come the secret keys of the epochs that are kept. Restore
+ * takes them in this order:
+ *	GROUP_PART_GROUP   group 32 | person 32 | name
+ *	GROUP_PART_STATE   as its admin signed it; the signature was verified
+ *	GROUP_PART_SECRET  shard u32be | epoch u64be | secret key 32
+ * 0, or:
+ *   WEFT_EEXISTS    it is here
+ *   WEFT_EREFUSED   the person is none of this node; or no admin known here signed the state
+ *   WEFT_EABSENT    the group or the shard before it was not taken
+ *   WEFT_EMALFORMED, WEFT_EFULL, WEFT_EBUSY, -ENOMEM
+ */
+enum group_part { GROUP_PART_GROUP, GROUP_PART_STATE, GROUP_PART_SECRET };
+#define GROUP_PART_SECRET_LEN 44u
+struct group_part_view {
+	enum group_part part;
+	const uint8_t *of; /* GROUP_PART_GROUP that the others come behind; NULL: of itself */
+	size_t of_len;
+	const uint8_t *bytes;
+	size_t len;
+};
+void social_groups_export(struct groups *groups,
+			  void (*fn)(void *arg, enum group_part part, const void *bytes,
+				     size_t len),
+			  void *arg);
+WEFT_MUST_CHECK
+int social_groups_restore(struct groups *groups, const struct group_part_view *part);
 
 struct groups_stats {
 #define FIGURE FIGURE_FIELD

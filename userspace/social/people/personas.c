@@ -172,6 +172,25 @@ static void label_set(struct persona_row *row, const char *label)
 		memcpy(row->label, label, strlen(label) + 1);
 }
 
+/* The rest of adding a row: key is taken. */
+static void row_begin(struct people *people, struct persona_row *row,
+		      const struct persona_draft *draft, struct node_key *key)
+{
+	row->key = row->drawn = key;
+	row->is_via_anchors = draft->is_via_anchors;
+	row->made_ms = people_wall_ms(people);
+	label_set(row, draft->label);
+}
+
+static void row_added(struct people *people, const struct persona_row *row,
+		      const struct people_done *done, uint64_t now_ns)
+{
+	social_personas_index(people);
+	row_touch(people, row, now_ns);
+	social_people_wait(people, done, now_ns);
+	social_people_tell(people, PEOPLE_PERSONA, node_key_public(row->key), NULL);
+}
+
 int social_persona_add(struct people *people, const struct persona_draft *draft,
 		       const struct people_done *done, uint64_t now_ns,
 		       uint8_t out_key[static NODE_KEY_LEN])
@@ -188,16 +207,39 @@ int social_persona_add(struct people *people, const struct persona_draft *draft,
 		return WEFT_EBUSY;
 	if ((err = node_key_generate(&key)) < 0)
 		return err;
-	row->key = row->drawn = key;
+	row_begin(people, row, draft, key);
 	row->number = (uint8_t)number_free(people);
-	row->is_via_anchors = draft->is_via_anchors;
-	row->made_ms = people_wall_ms(people);
-	label_set(row, draft->label);
-	social_personas_index(people);
 	memcpy(out_key, node_key_public(key), NODE_KEY_LEN);
-	row_touch(people, row, now_ns);
-	social_people_wait(people, done, now_ns);
-	social_people_tell(people, PEOPLE_PERSONA, out_key, NULL);
+	row_added(people, row, done, now_ns);
+	return 0;
+}
+
+int social_persona_restore(struct people *people, const struct persona_restore *restore,
+			   const struct people_done *done, uint64_t now_ns)
+{
+	struct persona_row *row = row_free(people);
+	struct node_key *key;
+	int err;
+
+	if (!label_is_sound(restore->draft.label))
+		return WEFT_EMALFORMED;
+	if (social_people_keep_lags(people))
+		return WEFT_EBUSY;
+	if ((err = node_key_from_seed(restore->seed, &key)) < 0)
+		return err;
+	if (social_people_is_own(people, node_key_public(key)))
+		err = WEFT_EEXISTS;
+	else if (!row || (restore->is_former ? former_cnt(people) == SOCIAL_FORMER_KEYS_MAX
+					     : people->persona_cnt == SOCIAL_PERSONAS_MAX))
+		err = WEFT_EFULL;
+	if (err < 0) {
+		node_key_free(key);
+		return err;
+	}
+	row_begin(people, row, &restore->draft, key);
+	row->is_former = restore->is_former;
+	row->number = restore->is_former ? 0 : (uint8_t)number_free(people);
+	row_added(people, row, done, now_ns);
 	return 0;
 }
 

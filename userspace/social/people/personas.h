@@ -61,6 +61,18 @@ WEFT_MUST_CHECK
 int social_persona_set(struct people *people, unsigned idx, const struct persona_draft *draft,
 		       const struct people_done *done, uint64_t now_ns);
 /*
+ * social_persona_restore: a key that this person had on another node is a persona here, too, or a former
+ * key. As social_persona_add, or WEFT_EEXISTS: the key is of this node.
+ */
+struct persona_restore {
+	const uint8_t *seed; /* NODE_KEY_SEED_LEN */
+	struct persona_draft draft;
+	bool is_former;
+};
+WEFT_MUST_CHECK
+int social_persona_restore(struct people *people, const struct persona_restore *restore,
+			   const struct people_done *done, uint64_t now_ns);
+/*
  * social_persona_remove forgets the key, what it follows, its circles and its profile. What is sealed
  * for it alone cannot be opened any more. 0, WEFT_EREFUSED (number 0) or WEFT_EBUSY.
  */

@@ -134,6 +134,27 @@ int social_drafts_put(struct social_write *write, const struct stored_draft *dra
 	return err;
 }
 
+int social_drafts_restore(struct social_write *write, const uint8_t id[static DRAFT_ID_LEN],
+			  const void *row, size_t len)
+{
+	struct draft_count count = {.id = id};
+	struct stored_draft draft;
+	struct store_batch *batch;
+	int err;
+
+	if (!row_is_draft(row, len) ||
+	    cbor_fields_parse((const uint8_t *)row + 1, len - 1, &table, &draft) < 0 ||
+	    !utf8_is_valid(draft.text, draft.text_len))
+		return WEFT_EMALFORMED;
+	if ((err = social_drafts_each(write, draft_count, &count)) < 0)
+		return err;
+	if (count.is_there || count.cnt >= DRAFTS_MAX)
+		return count.is_there ? WEFT_EEXISTS : WEFT_EFULL;
+	batch = store_batch_new(write->params.ground->store);
+	store_batch_put(batch, STORE_DRAFTS, store_key(id, DRAFT_ID_LEN), row, len);
+	return submit(write, batch, (struct post_change_done){0});
+}
+
 int social_drafts_drop(struct social_write *write, const uint8_t id[static DRAFT_ID_LEN],
 		       struct post_change_done done)
 {

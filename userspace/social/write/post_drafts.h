@@ -48,6 +48,13 @@ int social_drafts_put(struct social_write *write, const struct stored_draft *dra
 WEFT_MUST_CHECK
 int social_drafts_drop(struct social_write *write, const uint8_t id[static DRAFT_ID_LEN],
 		       struct post_change_done done);
+/*
+ * social_drafts_restore keeps a row as another node of this person had it. 0, WEFT_EEXISTS (a draft of that id
+ * is here), WEFT_EMALFORMED, WEFT_EFULL, WEFT_EBUSY, WEFT_EDAMAGED or -errno.
+ */
+WEFT_MUST_CHECK
+int social_drafts_restore(struct social_write *write, const uint8_t id[static DRAFT_ID_LEN],
+			  const void *row, size_t len);
 /* social_drafts_each: in no order, until fn returns false. 0, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
 int social_drafts_each(struct social_write *write,

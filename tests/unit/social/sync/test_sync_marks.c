@@ -51,7 +51,8 @@ static void test_a_peer_that_was_given_posts_is_known_as_one_that_pulls(void)
 	rig_end();
 }
 
-static void test_a_mark_that_fails_leaves_its_post_out(void)
+/* And is not taken for a post that is not there: it is asked for again within seconds. */
+static void test_a_page_whose_mark_fails_comes_soon(void)
 {
 	for (unsigned way = 0; way < 2; way++) {
 		begin();
@@ -246,7 +247,7 @@ int main(void)
 {
 	RUN(test_a_private_post_is_given_after_its_mark);
 	RUN(test_a_peer_that_was_given_posts_is_known_as_one_that_pulls);
-	RUN(test_a_mark_that_fails_leaves_its_post_out);
+	RUN(test_a_page_whose_mark_fails_comes_soon);
 	RUN(test_a_reader_that_was_taken_off_meanwhile_gets_nothing);
 	RUN(test_each_key_of_a_peer_is_marked);
 	RUN(test_an_asker_that_leaves_while_its_mark_waits_is_not_answered);
