@@ -152,7 +152,7 @@ struct api {
 	struct api_share_call *share_calls;		       /* method_publish.c */
 	uint64_t blocked_stamp;			  /* of the blocked contents that search has */
 	bool is_checking;			  /* a CheckStore or a BackupStore runs */
-	struct bundle_run *bundle_run;		  /* social/method_bundle.c */
+	struct bundle_run *bundle_run;		  /* daemon/method_bundle.c */
 	struct files_check *files_check;	  /* the CheckFiles that runs */
 	struct rows_forgetting *rows_forgettings; /* method_service_forget.c */
 };
