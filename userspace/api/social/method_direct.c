@@ -48,15 +48,16 @@ void api_send_direct(struct api *api, struct control_call *call,
 	if (!write || !api_post_draft_fill(api, call, &words, &draft) ||
 	    !(writing = api_post_writing_new(api, call, "message", send_reply)))
 		return;
-	for (size_t i = 0; i < draft.person_cnt; i++)
-		social_use_session(api->social, draft.people[i], now_ns);
 	draft.is = social_write_wants_receipts(write) ? PRIVATE_DIRECT_ASKING : PRIVATE_DIRECT;
 	draft.done = api_post_written;
 	draft.arg = writing;
 	if ((err = social_write_post(write, &draft, now_ns)) < 0) {
 		api_post_writing_cancel(writing);
 		api_post_fail(call, err, "message");
+		return;
 	}
+	for (size_t i = 0; i < draft.person_cnt; i++)
+		social_use_session(api->social, draft.people[i], now_ns);
 }
 
 /* --- threads --- */
