@@ -208,8 +208,8 @@ void social_slots_each(const struct slots *slots, uint64_t now_ns,
 		       bool (*fn)(void *arg, const struct slot_info *info), void *arg);
 bool social_slots_has(const struct slots *slots, const uint8_t key[static MESH_KEY_LEN]);
 /*
- * social_slots_suggest gives nodes that may have a slot or be followed: those to begin with, with their tier
- * and 0 reporters, then those of N2 that two nodes or more name.
+ * social_slots_suggest gives nodes that may have a slot or be followed. Those to begin with come first,
+ * with their tier and 0 reporters. Those of N2 that two nodes or more name come next.
  */
 struct slot_suggestion {
 	const uint8_t *key;
