@@ -77,6 +77,8 @@ static const struct row rows[] = {
 #include "social/slots/social_slots_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_search, kind, field, meaning)
 #include "social/routes/social_search_counters.def"
+#define FIGURE(kind, field, meaning) ROW(social_rounds, kind, field, meaning)
+#include "social/reach/follow_rounds_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_anchors, kind, field, meaning)
 #include "social/anchors/social_anchors_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
@@ -285,6 +287,7 @@ static void social_figures_read(const struct social *social, struct figures *out
 	social_attachments_stats(social_attachments_of(social), &out_figures->attachments);
 	social_revoke_stats(social_revocations_of(social), &out_figures->revoke);
 	social_searches_stats(social_searches_of(social), &out_figures->social_search);
+	social_rounds_stats(social_rounds_of(social), &out_figures->social_rounds);
 	social_anchors_stats(social_anchors_of(social), &out_figures->social_anchors);
 	if (social_slots_of(social))
 		social_slots_stats(social_slots_of(social), &out_figures->social_slots);

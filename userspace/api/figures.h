@@ -34,6 +34,7 @@
 #include "relay/slots/relay_slots.h"
 #include "social/groups/groups.h"
 #include "social/mail/social_mail.h"
+#include "social/reach/follow_rounds.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/read/social_read.h"
@@ -108,6 +109,7 @@ struct figures {
 	struct revoke_stats revoke;
 	struct sync_stats social_sync;
 	struct social_search_stats social_search;
+	struct social_rounds_stats social_rounds;
 	struct social_anchors_stats social_anchors;
 	struct posts_stats posts;
 	struct intake_stats intake;

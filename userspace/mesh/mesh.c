@@ -582,6 +582,7 @@ static const struct mesh_ops mesh_ops = {
 	.session = mesh_session_id,
 	.received = mesh_request_received,
 	.connect = mesh_request_connect,
+	.release = mesh_session_release,
 	.note_refused = mesh_incoming_note_refused,
 	.hurry = mesh_slots_hurry,
 	.recall = mesh_incoming_recall,

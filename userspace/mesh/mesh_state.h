@@ -114,8 +114,9 @@ static inline bool mesh_session_is_waited_on(const struct mesh_session *session)
 	return session->stream_cnts[MESH_ROLE_REQUEST] || session->stream_cnts[MESH_ROLE_OPENED];
 }
 
-/* session_paths.c: a request or a stream is there, or was within 15 s. */
+/* session_paths.c: a request or a stream is there, or was within 15 s. release: as of the seam. */
 bool mesh_session_is_used(const struct mesh_session *session);
+bool mesh_session_release(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 
 /* mesh_request.c: a request of this node, or a wait for a session alone. */
 struct mesh_request {

@@ -295,6 +295,11 @@ struct mesh_ops {
 	 */
 	int (*connect)(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns,
 		       struct mesh_request **out_request);
+	/*
+	 * Ends the session with key, and returns true, if this node dialled it and nothing used it for
+	 * 15 s. One that is chosen or wanted stays. A mesh of a test may have none.
+	 */
+	bool (*release)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 };
 
 struct mesh_seam {

@@ -216,8 +216,11 @@ static void on_hold(void *ctx, const uint8_t *key, uint64_t now_ns)
 	if (is_connected(links->social, key))
 		holding_want(holding, now_ns);
 	else
-		holding->is_used = social_search(links->social->searches, key, on_reached, holding,
-						 now_ns) == 0;
+		holding->is_used =
+			social_search(links->social->searches,
+				      &(struct social_search_ask){
+					      .key = key, .done = on_reached, .arg = holding},
+				      now_ns) == 0;
 }
 
 void social_use_session(struct social *social, const uint8_t key[static MESH_KEY_LEN],
@@ -345,9 +348,13 @@ static bool on_anchor(void *ctx)
 static size_t on_record(void *ctx, const uint8_t *key, uint8_t *out, size_t cap)
 {
 	const struct slot_links *links = ctx;
+	struct writer w = writer_of(out, cap);
+	const uint8_t *record;
 	size_t len = 0;
-	const uint8_t *record = social_route_record(links->social->routes, key, &len);
 
+	if (memcmp(key, node_key_public(links->social->ground.key), NODE_KEY_LEN) == 0)
+		return social_anchors_write_record(links->social->anchors, &w) ? writer_len(&w) : 0;
+	record = social_route_record(links->social->routes, key, &len);
 	if (!record || len > cap)
 		return 0;
 	memcpy(out, record, len);

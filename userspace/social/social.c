@@ -31,7 +31,7 @@ size_t social_footprint(const struct social_config *config)
 	return social_people_footprint() + social_posts_footprint(&config->posts) +
 	       social_groups_footprint() + social_routes_footprint() + social_anchors_footprint() +
 	       social_attachments_footprint() + social_slots_footprint(&slots) +
-	       social_mail_footprint();
+	       social_mail_footprint() + social_rounds_footprint(SOCIAL_FOLLOWS_MAX);
 }
 
 /* A person of this node. */
@@ -344,7 +344,8 @@ int social_open(const struct social_params *params, struct social **out_social)
 	    (err = social_writing_open(social, params->now_ns)) < 0 ||
 	    (err = social_files_open(social, params->now_ns)) < 0 ||
 	    (err = social_posting_open(social, &params->boxes, params->now_ns)) < 0 ||
-	    (err = social_slot_links_open(social, &params->slots, params->now_ns)) < 0) {
+	    (err = social_slot_links_open(social, &params->slots, params->now_ns)) < 0 ||
+	    (err = social_finding_open(social, params->now_ns)) < 0) {
 		social_close(social);
 		return err;
 	}
@@ -357,6 +358,7 @@ void social_stop(struct social *social)
 	if (!social || social->is_stopped)
 		return;
 	social->is_stopped = true;
+	social_finding_stop(social);
 	social_slots_stop(social->slots);
 	social_mail_stop(social->mail);
 	social_attachments_stop(social->attachments);
@@ -387,6 +389,7 @@ void social_close(struct social *social)
 	social_places_close(social);
 	social_groups_close(social->groups);
 	social_intake_close(social->intake);
+	social_finding_close(social);
 	social_posts_close(social->posts);
 	social_people_close(social->people);
 	free(social);

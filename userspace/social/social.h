@@ -31,7 +31,7 @@
  *	mail/	  words for people that are off
  *	replicas/ copies, quota					revoke/	 readers are taken off
  *	object/	  signed objects				seal/	 what readers alone open
- *	attachments/ files that go with posts
+ *	reach/	  people without a session			attachments/ files of posts
  *
  * Home worker only; nothing blocks.
  */
@@ -44,6 +44,8 @@ struct revocations;
 struct social_searches;
 struct attachments;
 struct jobs;
+struct social_rounds;
+struct social_link_posts;
 
 #define SOCIAL_PATH_CAP 512u
 struct social_config {
@@ -120,6 +122,8 @@ struct mail *social_mail_of(const struct social *social);
  */
 void social_use_session(struct social *social, const uint8_t key[static MESH_KEY_LEN],
 			uint64_t now_ns);
+struct social_rounds *social_rounds_of(const struct social *social);
+struct social_link_posts *social_link_posts_of(const struct social *social);
 /*
  * social_anchor_add has the profile of a persona (its index) name an anchor, with which this node checks
  * in from now on. 0, or:

@@ -289,8 +289,10 @@ void social_set_direct(struct social *social, bool is_direct)
 
 void social_moved(struct social *social, uint64_t now_ns)
 {
-	if (social)
-		social_anchors_moved(social->anchors, now_ns);
+	if (!social)
+		return;
+	social_anchors_moved(social->anchors, now_ns);
+	social_rounds_moved(social->rounds, now_ns);
 }
 
 /* --- parts, for the control interface --- */

@@ -4,6 +4,7 @@
 
 #include "social/groups/groups.h"
 #include "social/mail/social_mail.h"
+#include "social/reach/follow_rounds.h"
 #include "social/replicas/replicas.h"
 #include "social/revoke/revoke.h"
 #include "social/people/people.h"
@@ -25,6 +26,9 @@ struct social {
 	struct social_anchors *anchors;
 	struct social_searches *searches;
 	struct people_watch places_watch; /* social_places.c */
+	struct social_rounds *rounds;
+	struct social_link_posts *link_posts;
+	struct people_watch reach_watch; /* social_finding.c */
 	struct post_store *posts;
 	struct intake *intake;
 	struct people_watch watch;
@@ -75,6 +79,11 @@ void social_places_stop(struct social *social);
 /* social_own_anchors.c: the anchors that profiles of this node name are those that anchors/ has. */
 void social_own_anchors_read(struct social *social, uint64_t now_ns);
 void social_places_close(struct social *social);
+/* social_finding.c: rounds and posts of links, behind sync, searches and slots. close: behind the intake's. */
+WEFT_MUST_CHECK
+int social_finding_open(struct social *social, uint64_t now_ns);
+void social_finding_stop(struct social *social);
+void social_finding_close(struct social *social);
 /* slot_links.c: opens the slots behind all that they take from; closes them. */
 WEFT_MUST_CHECK
 int social_slot_links_open(struct social *social, const struct slots_config *config,

@@ -119,6 +119,22 @@ bool social_is_related(void *ctx, const uint8_t *key)
 	return social_route_look(social->routes, key, &route) && route.tier == SOCIAL_TIER_ANCHOR;
 }
 
+/*
+ * A persona that is reached by anchors alone is said to these alone. A peer with another session would
+ * learn that this node has the persona.
+ */
+static bool way_is_hidden(void *ctx, const uint8_t *author, const uint8_t *key)
+{
+	const struct social *social = ctx;
+	struct people *people = social->people;
+	unsigned idx = social_persona_of(people, author);
+
+	/* This node itself, when both sides compare what they have. */
+	if (memcmp(key, node_key_public(social->ground.key), NODE_KEY_LEN) == 0)
+		return false;
+	return idx != SOCIAL_PERSONA_NONE && social_persona_is_hidden(people, idx, key);
+}
+
 static bool way_is_blocked(void *ctx, const uint8_t *key)
 {
 	return social_is_blocked(((struct social *)ctx)->people, key);
@@ -201,6 +217,59 @@ static unsigned way_profiles(void *ctx, const uint8_t *reader, struct writer *bu
 
 	social_said_to(((struct social *)ctx)->people, reader, said_add, &said);
 	return said.cnt;
+}
+
+struct records {
+	struct writer *buf;
+	struct sync_bytes *out;
+	unsigned cnt;
+};
+
+/* A place of an anchor. */
+static void record_add(struct records *records, const struct social *social, const uint8_t *anchor)
+{
+	const uint8_t *at = records->buf->pos, *record;
+	size_t len = 0;
+
+	record = social_route_record(social->routes, anchor, &len);
+	if (!record || records->cnt == SYNC_RECORDS_MAX)
+		return;
+	writer_bytes(records->buf, record, len);
+	records->out[records->cnt++] = (struct sync_bytes){at, len};
+}
+
+/* Where this node is, as far as it says so to anchors, and anchors of personas whose profile reader gets. */
+static unsigned way_records(void *ctx, const uint8_t *reader, struct writer *buf,
+			    struct sync_bytes out[static SYNC_RECORDS_MAX])
+{
+	struct social *social = ctx;
+	struct records records = {buf, out, 0};
+	uint32_t said = social_audience_of(social->people, reader) | 1u;
+	const uint8_t *at = buf->pos;
+
+	if (social_anchors_write_record(social->anchors, buf))
+		out[records.cnt++] = (struct sync_bytes){at, (size_t)(buf->pos - at)};
+	for (unsigned i = 0; i < social_persona_cnt(social->people); i++) {
+		const struct person *self = social_person(
+			social->people, node_key_public(social_persona(social->people, i)));
+
+		if (!(said & 1u << i) || social_persona_is_hidden(social->people, i, reader))
+			continue;
+		for (unsigned j = 0; self && j < self->anchor_cnt; j++)
+			record_add(&records, social, self->anchors[j]);
+	}
+	return buf->bad ? 0 : records.cnt;
+}
+
+/* One of a node that is no anchor of a person here is not kept. */
+static void way_take_record(void *ctx, const uint8_t *from, const struct sync_bytes *record,
+			    uint64_t now_ns)
+{
+	const struct social_record said = {
+		.bytes = record->bytes, .len = record->len, .introduced_by = from};
+	struct social_address address;
+
+	(void)!social_route_take_record(((struct social *)ctx)->routes, &said, &address, now_ns);
 }
 
 /* --- groups --- */
@@ -370,9 +439,12 @@ int social_sync_ways_open(struct social *social, uint64_t now_ns)
 			  .is_chosen = way_is_chosen,
 			  .is_related = social_is_related,
 			  .is_blocked = way_is_blocked,
+			  .is_hidden = way_is_hidden,
 			  .follows = way_follows,
 			  .followed = way_followed,
 			  .profiles = way_profiles,
+			  .records = way_records,
+			  .take_record = way_take_record,
 			  .persona = way_persona,
 			  .is_member = way_is_member,
 			  .group_keys = way_group_keys,

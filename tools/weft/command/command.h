@@ -167,9 +167,9 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
 	print_limits_show, print_memory_show, print_node_status, print_offer_list, print_pins,
 	print_overlay_status, print_peer_paths, print_policy, print_policy_test, print_dm,
-	print_dm_list, print_dm_sent, print_post, print_post_edited, print_post_published,
-	print_post_written, print_thread, print_reservations, print_route, print_schema,
-	print_seed_list, print_seed_set, print_service_emitted, print_service_found,
+	print_dm_list, print_dm_sent, print_post, print_post_edited, print_post_opened,
+	print_post_published, print_post_written, print_thread, print_reservations, print_route,
+	print_schema, print_seed_list, print_seed_set, print_service_emitted, print_service_found,
 	print_service_forgotten, print_service_reset, print_service_top, print_share_diff,
 	print_share_exported, print_share_items, print_share_new, print_share_rotated,
 	print_share_show, print_sub_show, print_why, print_xdp_mode, print_xdp_plan,
@@ -197,6 +197,7 @@ command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bo
 	run_service_call, run_service_publish, run_service_show, run_service_stream,
 	run_service_subscribe, run_share_add, run_share_link, run_share_list, run_share_publish,
 	run_share_update, run_share_watch, run_store_check, run_store_salvage, run_top, run_version,
-	run_post_revoke, run_social_export, run_social_import, run_schema_export, run_schema_test;
+	run_post_revoke, run_social_export, run_social_import, run_social_reach, run_schema_export,
+	run_schema_test;
 
 #endif

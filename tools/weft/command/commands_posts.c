@@ -79,6 +79,12 @@ const struct command commands_of_posts[] = {
 	"that the author gave it. Each piece is verified. A file that is there is left as it is.",
 	"weft post save yqbk5n3t 0 boat.png", .run = run_post_save, 3, 3,
 	{ { "force", NULL, "replace a file that is there" } } },
+{ "post", "open", "LINK", "show the post of a link, and fetch it where this node does not have it",
+	"LINK: /p/POST/AUTHOR, as weft post link prints it. Nodes in session and the author's anchors are asked,\n"
+	"then the author's node is looked for; it takes a minute at most. A post that is not for you looks like\n"
+	"one that is not there.",
+	"weft post open /p/POST/AUTHOR", NULL, 1, 1, { { 0 } },
+	.call = { API_OPEN_POST, .takes = { TAKE(open_post, link) }, .print = print_post_opened, .is_long = true } },
 { "post", "thread", "POST", "show the thread that a post is in", NULL,
 	"weft post thread yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_THREAD, .takes = { TAKE(show_thread, post) }, .print = print_thread } },

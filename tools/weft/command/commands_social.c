@@ -97,6 +97,11 @@ const struct command commands_of_people[] = {
 	"weft anchor enable tkrq8zmw", NULL, 1, 1, { { 0 } },
 	.call = { API_SET_ANCHOR, .takes = { TAKE(set_anchor, anchor) }, .fill = fill_anchor_enable,
 	  .done = "Enabled." } },
+{ "social", "reach", "PERSON", "look for a person's node, and show each stage of it",
+	"Stages: session, lan, stored (where it was), their-anchors, contacts, contact-anchors, own-anchors,\n"
+	"last-resort, relay. A stage begins when the one before came to nothing. No stage tells the key to a\n"
+	"DHT or to the overlay. It is done by itself each social.sync_every for people that you follow.",
+	"weft social reach ada", run_social_reach, 1, 1, { { 0 } }, .call = { API_REACH_PERSON } },
 { .table = commands_of_posts },
 };
 /* clang-format on */

@@ -191,6 +191,11 @@ void print_dm_sent(const struct invocation *inv, const void *reply)
 	show_part(inv, "delivery", TABLE_ROWS(out->delivery), api_view_direct_delivery_list);
 }
 
+void print_post_opened(const struct invocation *inv, const void *reply)
+{
+	post_print(inv, &((const struct api_open_post_out *)reply)->post);
+}
+
 void print_post(const struct invocation *inv, const void *reply)
 {
 	const struct api_show_post_out *out = reply;

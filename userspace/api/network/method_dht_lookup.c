@@ -20,6 +20,7 @@
 #include "dht/items/item.h"
 #include "api/methods.h"
 #include "locate/address_record.h"
+#include "social/social.h"
 
 struct dht_run {
 	struct dht_run *next;
@@ -365,6 +366,18 @@ static bool key_read(struct control_call *call, const char *text, uint8_t key[st
 	return false;
 }
 
+/* No DHT is asked for what a person of this node follows. False: call was failed. */
+static bool key_may_go(const struct api *api, struct control_call *call, const char *name,
+		       const uint8_t key[static NODE_KEY_LEN])
+{
+	if (!social_is_unsought(api->social, key))
+		return true;
+	control_fail(call, WEFT_EREFUSED, name,
+		     "a person here follows it, or it is an anchor, and no DHT is to hear that",
+		     "weft social reach NODE asks its anchors and contacts");
+	return false;
+}
+
 /* salt may be NULL. False: call was failed. */
 static bool salt_read(struct control_call *call, const char *salt, struct dht_run *run)
 {
@@ -391,7 +404,8 @@ void api_get_dht_item(struct api *api, struct control_call *call,
 	if (!api_dht_is_on(api, call) || !(run = run_new(api, call, get_reply)))
 		return;
 	if (!hex_read(in->key, get.target.bytes, sizeof(get.target.bytes))) {
-		if (!key_read(call, in->key, run->key) || !salt_read(call, in->salt, run)) {
+		if (!key_read(call, in->key, run->key) ||
+		    !key_may_go(api, call, in->key, run->key) || !salt_read(call, in->salt, run)) {
 			run_free(run);
 			return;
 		}
@@ -428,7 +442,8 @@ void api_find_route(struct api *api, struct control_call *call, const struct api
 
 	if (!api_dht_is_on(api, call) || !(run = run_new(api, call, route_reply)))
 		return;
-	if (!api_node_id_read(api, call, in->node_id, run->key)) {
+	if (!api_node_id_read(api, call, in->node_id, run->key) ||
+	    !key_may_go(api, call, in->node_id, run->key)) {
 		run_free(run);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include "base/monotonic.h"
 #include "codec/text/zbase32.h"
 #include "api/methods.h"
+#include "social/social.h"
 
 #define CHECK_TIMEOUT_MS     10000
 #define CHECK_TIMEOUT_MS_MAX 120000
@@ -44,7 +45,8 @@ struct check_run {
 	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* to dial */
 	unsigned addr_cnt;
 	bool has_session;
-	bool is_out; /* mesh/ names it: a dial or a ping is on */
+	bool is_unsought; /* a person of this node follows it: no locator is asked for it */
+	bool is_out;	  /* mesh/ names it: a dial or a ping is on */
 };
 
 static void run_unlink(struct check_run *run)
@@ -216,6 +218,13 @@ static void run_found_nothing(struct check_run *run)
 {
 	char names[128], why[192];
 
+	if (run->is_unsought) {
+		run_tell_verdict(run, "record",
+				 "no address of it is known, and no locator is asked for the "
+				 "node of a person that is followed",
+				 "weft social reach NODE asks its anchors and contacts");
+		return;
+	}
 	if (!run->api->locate->locator_cnt) {
 		run_tell_verdict(run, "record",
 				 "no address of it is known and no node may be asked",
@@ -231,7 +240,8 @@ static void run_found_nothing(struct check_run *run)
 
 static void run_dial(struct check_run *run, uint64_t now_ns)
 {
-	struct mesh_peer peer = {.addrs = run->addrs, .addr_cnt = run->addr_cnt};
+	struct mesh_peer peer = {
+		.addrs = run->addrs, .addr_cnt = run->addr_cnt, .is_unsought = run->is_unsought};
 	int err;
 
 	timer_cancel(&run->api->home->timers, &run->timer);
@@ -341,11 +351,28 @@ static void run_recall(struct check_run *run)
 		      &peer.last_addr, 1);
 }
 
+/* What this node's people follow is told to no DHT, overlay or relay of records. */
+static void run_leave_out(struct check_run *run, uint64_t now_ns)
+{
+	run_tell_step(
+		run,
+		(struct api_check_step){.step = "locators",
+					.outcome = "left out: a person here follows it, or it is "
+						   "an anchor"},
+		NULL, 0);
+	timer_set(&run->api->home->timers, &run->timer, now_ns);
+}
+
 static void run_begin(struct check_run *run, uint64_t now_ns)
 {
 	struct api *api = run->api;
 
 	run_recall(run);
+	run->is_unsought = social_is_unsought(api->social, run->key);
+	if (run->is_unsought) {
+		run_leave_out(run, now_ns);
+		return;
+	}
 	for (unsigned i = 0; i < api->locate->locator_cnt; i++) {
 		struct check_look *look = &run->looks[i];
 		const struct mesh_locator *locator = &api->locate->locators[i];

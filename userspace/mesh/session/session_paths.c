@@ -12,6 +12,18 @@ bool mesh_session_is_used(const struct mesh_session *session)
 	       (session->used_ns && session->mesh->now_ns < session->used_ns + IN_USE_NS);
 }
 
+bool mesh_session_release(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+
+	if (!session || !session->is_dialler || session->is_chosen || session->is_wanted ||
+	    session->is_leaving || mesh_session_is_used(session) ||
+	    (session->peer && session->peer->record.choices))
+		return false;
+	mesh_session_close(session, MESH_BYE_DONE, "done");
+	return true;
+}
+
 bool mesh_session_path(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		       unsigned idx, struct mesh_session_path *out_path)
 {

@@ -30,7 +30,7 @@ struct anchor_entry {
 	uint64_t due_ns;	      /* the next one */
 	uint64_t pause_ns;	      /* before it, after a failure */
 	bool has_row;		      /* it was disabled once */
-	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
+	uint8_t reply[CHECK_IN_ANSWER_LEN_MAX + MESH_FRAME_OVERHEAD];
 };
 
 struct social_anchors {

@@ -109,10 +109,16 @@ static struct check_in_row *row_make(struct social_anchors *anchors, const struc
 
 static void check_in_answer(struct social_anchors *anchors, const struct mesh_call *call)
 {
-	uint8_t bytes[16];
-	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint8_t bytes[CHECK_IN_ANSWER_LEN_MAX], record[SOCIAL_ADDRESS_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes)), r = writer_of(record, sizeof(record));
+	struct check_in_answer answer = {.keep_s = anchors->params.config.keep_s};
 
-	social_check_in_answer_write(&w, anchors->params.config.keep_s);
+	/* The asker hands it on in its profile's company. */
+	if (social_anchors_write_record(anchors, &r)) {
+		answer.record = record;
+		answer.record_len = writer_len(&r);
+	}
+	social_check_in_answer_write(&w, &answer);
 	anchors->stats.check_in_cnt++;
 	(void)ops_of(anchors)->answer(call->incoming, MESH_CHECK_IN, bytes, writer_len(&w), NULL);
 }

@@ -103,16 +103,31 @@ static void check_in_ended(struct anchor_entry *entry, int err, uint32_t keep_s,
 	social_anchors_due(anchors, now_ns);
 }
 
+/* Where the anchor is, as it says. Another node's record is not for it to give here. */
+static void record_take(const struct anchor_entry *entry, const struct check_in_answer *answer,
+			uint64_t now_ns)
+{
+	const struct social_record record = {.bytes = answer->record, .len = answer->record_len};
+	struct social_address address;
+
+	if (social_address_read(record.bytes, record.len, &address) == 0 &&
+	    memcmp(address.node, entry->shown.key, NODE_KEY_LEN) == 0)
+		(void)!social_route_take_record(entry->anchors->params.routes, &record, &address,
+						now_ns);
+}
+
 static void on_checked_in(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct anchor_entry *entry = arg;
-	uint32_t keep_s = 0;
+	struct check_in_answer answer = {.record = NULL};
 	int err = reply->err;
 
 	entry->request = NULL;
 	if (err == 0)
-		err = social_check_in_answer_parse(reply->payload, reply->payload_len, &keep_s);
-	check_in_ended(entry, err, keep_s, now_ns);
+		err = social_check_in_answer_parse(reply->payload, reply->payload_len, &answer);
+	if (err == 0 && answer.record)
+		record_take(entry, &answer, now_ns);
+	check_in_ended(entry, err, answer.keep_s, now_ns);
 }
 
 static int check_in(struct anchor_entry *entry, uint64_t now_ns)

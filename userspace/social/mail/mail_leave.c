@@ -74,8 +74,10 @@ static void on_found(void *arg, const struct social_found *found, uint64_t now_n
 struct mesh_peer social_mail_peer(struct mail *mail, const uint8_t *store,
 				  struct peer_places *out_places, uint64_t now_ns)
 {
+	const struct social_search_ask ask = {.key = store, .done = on_found, .arg = mail};
+
 	if (!social_mail_has_session(mail, store))
-		(void)!social_search(mail->params.searches, store, on_found, mail, now_ns);
+		(void)!social_search(mail->params.searches, &ask, now_ns);
 	return social_route_peer(mail->params.routes, store, out_places);
 }
 

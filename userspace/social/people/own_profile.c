@@ -268,6 +268,20 @@ static bool successors_say(const struct people *people, unsigned number,
 	return true;
 }
 
+bool social_persona_is_hidden(struct people *people, unsigned idx,
+			      const uint8_t key[static NODE_KEY_LEN])
+{
+	const struct person *self;
+
+	if (!social_persona_is_via_anchors(people, idx))
+		return false;
+	self = social_person(people, node_key_public(social_persona(people, idx)));
+	for (unsigned i = 0; self && i < self->anchor_cnt; i++)
+		if (memcmp(self->anchors[i], key, NODE_KEY_LEN) == 0)
+			return false;
+	return true;
+}
+
 /* The personal profile is made now, so it lies on the stack. */
 static bool persona_say(struct people *people, unsigned idx, const uint8_t *reader,
 			bool (*fn)(void *arg, const void *bytes, size_t len), void *arg)
@@ -295,7 +309,8 @@ void social_said_to(struct people *people, const uint8_t reader[static NODE_KEY_
 	if (social_is_blocked(people, reader))
 		return;
 	for (unsigned idx = 0; idx < people->persona_cnt; idx++)
-		if (followed & 1u << idx && !persona_say(people, idx, reader, fn, arg))
+		if (followed & 1u << idx && !social_persona_is_hidden(people, idx, reader) &&
+		    !persona_say(people, idx, reader, fn, arg))
 			return;
 }
 

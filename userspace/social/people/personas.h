@@ -43,6 +43,12 @@ struct persona_view {
 };
 void social_persona_view(const struct people *people, unsigned idx, struct persona_view *out_view);
 bool social_persona_is_via_anchors(const struct people *people, unsigned idx);
+/*
+ * social_persona_is_hidden: nothing of the persona is said to the node of key. It is reached by its anchors
+ * alone, and key is none of those that its profile names.
+ */
+bool social_persona_is_hidden(struct people *people, unsigned idx,
+			      const uint8_t key[static NODE_KEY_LEN]);
 
 struct persona_draft {
 	const char *label; /* up to SOCIAL_NAME_MAX bytes */

@@ -5,9 +5,6 @@
 
 #include "codec/cbor_fields.h"
 
-struct keeping {
-	uint32_t keep_s;
-};
 struct query {
 	uint8_t key[NODE_KEY_LEN];
 };
@@ -19,8 +16,10 @@ static const struct cbor_field check_in_fields[] = {
 static const struct cbor_table check_in_table = {CBOR_FIELDS(check_in_fields)};
 
 static const struct cbor_field keeping_fields[] = {
-	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct keeping, keep_s),
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct check_in_answer, keep_s),
 	 .max = ANCHOR_KEEP_S_MAX},
+	{1, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct check_in_answer, record),
+	 CBOR_LEN(struct check_in_answer, record_len), .min = 1, .max = SOCIAL_ADDRESS_LEN_MAX},
 };
 static const struct cbor_table keeping_table = {CBOR_FIELDS(keeping_fields)};
 
@@ -47,21 +46,15 @@ int social_check_in_parse(const void *bytes, size_t len, struct check_in *out_ch
 	return cbor_fields_parse(bytes, len, &check_in_table, out_check_in);
 }
 
-void social_check_in_answer_write(struct writer *w, uint32_t keep_s)
+void social_check_in_answer_write(struct writer *w, const struct check_in_answer *answer)
 {
-	const struct keeping keeping = {.keep_s = keep_s};
-
-	cbor_fields_write(w, &keeping_table, &keeping);
+	cbor_fields_write(w, &keeping_table, answer);
 }
 
-int social_check_in_answer_parse(const void *bytes, size_t len, uint32_t *out_keep_s)
+int social_check_in_answer_parse(const void *bytes, size_t len, struct check_in_answer *out_answer)
 {
-	struct keeping keeping = {.keep_s = 0};
-	int err = cbor_fields_parse(bytes, len, &keeping_table, &keeping);
-
-	if (err == 0)
-		*out_keep_s = keeping.keep_s;
-	return err;
+	*out_answer = (struct check_in_answer){.record = NULL};
+	return cbor_fields_parse(bytes, len, &keeping_table, out_answer);
 }
 
 void social_anchor_query_write(struct writer *w, const uint8_t key[static NODE_KEY_LEN])

@@ -12,7 +12,8 @@
 /*
  * Messages 620, 621 and 625 (docs/wire/social.md):
  *
- *	CHECK_IN	0 address record of the asker	answer	0 seconds for which it is kept
+ *	CHECK_IN	0 address record of the asker
+ *	answer		0 seconds for which it is kept | 1 address record of the anchor?
  *	ANCHOR_QUERY	0 key 32
  *	ANCHOR_ANSWER	0 address record? | 1 its age, in seconds
  *
@@ -30,9 +31,16 @@ void social_check_in_write(struct writer *w, const struct check_in *check_in);
 /* Each of these returns 0 or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
 int social_check_in_parse(const void *bytes, size_t len, struct check_in *out_check_in);
-void social_check_in_answer_write(struct writer *w, uint32_t keep_s);
+/* record NULL: the anchor does not say where it is. */
+#define CHECK_IN_ANSWER_LEN_MAX (SOCIAL_ADDRESS_LEN_MAX + 32u)
+struct check_in_answer {
+	uint32_t keep_s;
+	const uint8_t *record;
+	size_t record_len;
+};
+void social_check_in_answer_write(struct writer *w, const struct check_in_answer *answer);
 WEFT_MUST_CHECK
-int social_check_in_answer_parse(const void *bytes, size_t len, uint32_t *out_keep_s);
+int social_check_in_answer_parse(const void *bytes, size_t len, struct check_in_answer *out_answer);
 
 void social_anchor_query_write(struct writer *w, const uint8_t key[static NODE_KEY_LEN]);
 WEFT_MUST_CHECK

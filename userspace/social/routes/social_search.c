@@ -23,11 +23,6 @@ struct search_ask {
 	uint8_t reply[REPLY_CAP];
 };
 
-struct search_waiter {
-	social_found_fn done;
-	void *arg;
-};
-
 /* A search. Its timer begins the stage, since nothing ends inside a call. */
 struct person_search {
 	struct social_searches *searches; /* NULL: free */
@@ -40,7 +35,7 @@ struct person_search {
 	unsigned asking_cnt;
 	struct social_step steps[SOCIAL_STAGE_CNT];
 	unsigned step_cnt;
-	struct search_waiter waiters[SEARCH_WAITERS_MAX];
+	struct social_search_ask waiters[SEARCH_WAITERS_MAX]; /* their keys are not looked at */
 	unsigned waiter_cnt;
 };
 
@@ -107,7 +102,7 @@ static struct social_step *step_now(struct person_search *search)
 /* The search is gone before its askers are called, so that they may search again. */
 static void search_end(struct person_search *search, int err, uint64_t now_ns)
 {
-	struct search_waiter waiters[SEARCH_WAITERS_MAX];
+	struct social_search_ask waiters[SEARCH_WAITERS_MAX];
 	struct social_step steps[SOCIAL_STAGE_CNT];
 	uint8_t key[NODE_KEY_LEN];
 	unsigned waiter_cnt = search->waiter_cnt;
@@ -131,6 +126,14 @@ static void search_end(struct person_search *search, int err, uint64_t now_ns)
 
 static void stage_next(struct person_search *search, uint64_t now_ns);
 
+static void steps_tell(struct person_search *search, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < search->waiter_cnt; i++)
+		if (search->waiters[i].done && search->waiters[i].stepped)
+			search->waiters[i].stepped(search->waiters[i].arg, search->steps,
+						   search->step_cnt, now_ns);
+}
+
 /* err: of the stage, which is over. */
 static void stage_end(struct person_search *search, int err, uint64_t now_ns)
 {
@@ -145,6 +148,7 @@ static void stage_end(struct person_search *search, int err, uint64_t now_ns)
 		return;
 	}
 	search_quiet(search);
+	steps_tell(search, now_ns);
 	search->stage++;
 	stage_next(search, now_ns);
 }
@@ -356,6 +360,7 @@ static void stage_next(struct person_search *search, uint64_t now_ns)
 		}
 		if (stage_begin(search, now_ns))
 			return;
+		steps_tell(search, now_ns);
 		search->stage++;
 	}
 	search->stage = SOCIAL_STAGE_RELAY;
@@ -405,20 +410,21 @@ static struct person_search *search_make(struct social_searches *searches, const
 	return NULL;
 }
 
-int social_search(struct social_searches *searches, const uint8_t *key, social_found_fn done,
-		  void *arg, uint64_t now_ns)
+int social_search(struct social_searches *searches, const struct social_search_ask *ask,
+		  uint64_t now_ns)
 {
-	struct person_search *search = search_find(searches, key);
+	struct person_search *search = search_find(searches, ask->key);
 
-	if (memcmp(key, node_key_public(searches->params.ground->key), NODE_KEY_LEN) == 0)
+	if (memcmp(ask->key, node_key_public(searches->params.ground->key), NODE_KEY_LEN) == 0)
 		return WEFT_EMALFORMED;
 	if (!search && !searches->is_stopped)
-		search = search_make(searches, key, now_ns);
+		search = search_make(searches, ask->key, now_ns);
 	if (!search || search->waiter_cnt == SEARCH_WAITERS_MAX) {
 		searches->stats.busy_cnt++;
 		return WEFT_EBUSY;
 	}
-	search->waiters[search->waiter_cnt++] = (struct search_waiter){done, arg};
+	search->waiters[search->waiter_cnt] = *ask;
+	search->waiters[search->waiter_cnt++].key = NULL;
 	return 0;
 }
 
@@ -452,8 +458,7 @@ void social_searches_stop(struct social_searches *searches)
 	for (unsigned i = 0; i < SOCIAL_SEARCHES_MAX; i++) {
 		if (!searches->searches[i].searches)
 			continue;
-		search_quiet(&searches->searches[i]);
-		searches->searches[i].searches = NULL;
+		search_end(&searches->searches[i], WEFT_ECLOSED, searches->searches[i].began_ns);
 	}
 }
 

@@ -63,7 +63,7 @@ struct social_searches_params {
 WEFT_MUST_CHECK
 int social_searches_open(const struct social_searches_params *params,
 			 struct social_searches **out_reaches);
-/* social_searches_stop takes all back, and calls no one; both take NULL. */
+/* social_searches_stop ends all with WEFT_ECLOSED; both take NULL. */
 void social_searches_stop(struct social_searches *searches);
 void social_searches_close(struct social_searches *searches);
 
@@ -85,13 +85,24 @@ struct social_found {
 typedef void (*social_found_fn)(void *arg, const struct social_found *found, uint64_t now_ns);
 
 /*
- * social_search looks for the node of key. done is called once, never inside the call. 0,
+ * What is looked for, and what hears of it. done is called once, never inside the call of social_search.
+ * stepped (may be NULL) is called after each stage that came to its end, with all steps so far.
+ */
+struct social_search_ask {
+	const uint8_t *key; /* borrowed for the call */
+	social_found_fn done;
+	void (*stepped)(void *arg, const struct social_step *steps, unsigned step_cnt,
+			uint64_t now_ns);
+	void *arg;
+};
+/*
+ * social_search looks for the node of a key. 0,
  * WEFT_EMALFORMED (this node's own key), or WEFT_EBUSY (too many searches, or too many that wait for this
  * one). forget: what was asked with arg is not called any more.
  */
 WEFT_MUST_CHECK
-int social_search(struct social_searches *searches, const uint8_t *key, social_found_fn done,
-		  void *arg, uint64_t now_ns);
+int social_search(struct social_searches *searches, const struct social_search_ask *ask,
+		  uint64_t now_ns);
 void social_search_forget(struct social_searches *searches, const void *arg);
 
 struct social_search_stats {

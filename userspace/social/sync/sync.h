@@ -137,6 +137,11 @@ struct sync_parts {
 	/* chosen, or it follows a person of this node: posts are asked of it */
 	bool (*is_related)(void *ctx, const uint8_t *key);
 	bool (*is_blocked)(void *ctx, const uint8_t *key);
+	/*
+	 * author is a persona of this node that is said to its anchors alone, and key is none: key gets
+	 * nothing that it wrote. NULL: there is no such persona.
+	 */
+	bool (*is_hidden)(void *ctx, const uint8_t *author, const uint8_t *key);
 	/* The keys followed, ascending, at most cap of them. */
 	unsigned (*follows)(void *ctx, uint8_t (*keys)[NODE_KEY_LEN], unsigned cap);
 	/* key has said in its HELLO that it follows these, ascending. */
@@ -145,6 +150,14 @@ struct sync_parts {
 	/* The profiles of this node that reader may see, written into buf. */
 	unsigned (*profiles)(void *ctx, const uint8_t *reader, struct writer *buf,
 			     struct sync_bytes out[static SYNC_PROFILES_MAX]);
+	/*
+	 * The address records of this node, and of anchors that those profiles name, written into buf; how
+	 * many. NULL: none go out. take_record: from gave one; NULL: none are kept.
+	 */
+	unsigned (*records)(void *ctx, const uint8_t *reader, struct writer *buf,
+			    struct sync_bytes out[static SYNC_RECORDS_MAX]);
+	void (*take_record)(void *ctx, const uint8_t *from, const struct sync_bytes *record,
+			    uint64_t now_ns);
 	/* The personas whose sessions are this node's, 0 first; NULL: no further one. */
 	const struct node_key *(*persona)(void *ctx, unsigned idx);
 	bool (*is_member)(void *ctx, const uint8_t group[static 32], uint64_t epoch,

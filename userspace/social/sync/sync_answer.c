@@ -157,6 +157,9 @@ static void greet_answer(struct question *question, struct writer *profiles)
 
 	answer->profile_cnt = (uint16_t)parts->profiles(parts->ctx, question->peer->keys[0],
 							profiles, answer->profiles);
+	if (parts->records)
+		answer->record_cnt = (uint16_t)parts->records(parts->ctx, question->peer->keys[0],
+							      profiles, answer->records);
 	if (!parts->is_chosen(parts->ctx, question->peer->keys[0]))
 		return;
 	cnt = parts->follows(parts->ctx, sync->own_follows, SYNC_FOLLOWS_MAX);
@@ -167,7 +170,9 @@ static void greet_answer(struct question *question, struct writer *profiles)
 /* What the answer is written into. */
 #define ANSWER_CAP  (SYNC_ROWS_MAX * SYNC_ROW_LEN + (128u << 10))
 #define SCRATCH_CAP (SYNC_ROWS_MAX * SYNC_ROW_LEN)
-_Static_assert(SCRATCH_CAP >= SYNC_PROFILES_MAX * SYNC_PROFILE_LEN_MAX, "profiles fit");
+_Static_assert(SCRATCH_CAP >= SYNC_PROFILES_MAX * SYNC_PROFILE_LEN_MAX +
+				      SYNC_RECORDS_MAX * SYNC_RECORD_LEN_MAX,
+	       "profiles and records fit");
 
 static void lent_done(void *arg)
 {

@@ -12,7 +12,7 @@
 #include "social/sync/sync_state.h"
 
 /* Verdicts: 0 in a memo is none of this question. One of a peer, and one of this node behind it. */
-enum { MEMO_NO = 1, MEMO_FOLLOWED = 2, MEMO_YES = 3, MEMO_BITS = 2 };
+enum { MEMO_NO = 1, MEMO_FOLLOWED, MEMO_YES, MEMO_HIDDEN, MEMO_BITS = 3 };
 #define MEMO_SIDES 2u
 
 /* --- notes of a question --- */
@@ -162,7 +162,9 @@ static uint32_t author_verdict(struct sync *sync, const struct sync_asker *asker
 		return verdict;
 	author = parts->author(parts->ctx, row);
 	verdict = MEMO_NO;
-	if (!asker->author && social_sync_is_of(asker->peer, author))
+	if (parts->is_hidden && parts->is_hidden(parts->ctx, author, asker->peer->keys[0]))
+		verdict = MEMO_HIDDEN;
+	else if (!asker->author && social_sync_is_of(asker->peer, author))
 		verdict = MEMO_YES;
 	else if (asker_follows((void *)(uintptr_t)asker, author))
 		verdict = MEMO_FOLLOWED;
@@ -174,8 +176,8 @@ bool social_sync_may_have(struct sync *sync, const struct sync_asker *asker,
 {
 	uint32_t verdict = author_verdict(sync, asker, row), *memo;
 
-	if (verdict == MEMO_YES)
-		return true;
+	if (verdict == MEMO_YES || verdict == MEMO_HIDDEN)
+		return verdict == MEMO_YES;
 	if (row->audience == SYNC_AUDIENCE_PUBLIC)
 		return verdict == MEMO_FOLLOWED;
 	if (asker->author)

@@ -146,6 +146,21 @@ static void deletions_write(struct writer *w, const void *record)
 	strings_write(w, answer->deletions, answer->deletion_cnt);
 }
 
+static void records_read(struct cbor_reader *r, void *record)
+{
+	struct sync_answer *answer = record;
+
+	strings_read(r, answer->records, &answer->record_cnt, SYNC_RECORDS_MAX,
+		     SYNC_RECORD_LEN_MAX);
+}
+
+static void records_write(struct writer *w, const void *record)
+{
+	const struct sync_answer *answer = record;
+
+	strings_write(w, answer->records, answer->record_cnt);
+}
+
 #define ANSWER(member) CBOR_AT(struct sync_answer, member)
 static const struct cbor_field answer_fields[] = {
 	{0, CBOR_FIELD_BYTES, CBOR_OPTIONAL, ANSWER(follows),
@@ -160,6 +175,8 @@ static const struct cbor_field answer_fields[] = {
 	{5, CBOR_FIELD_FIXED, CBOR_WHEN(struct sync_answer, cursor.is_set), ANSWER(cursor.id)},
 	{6, CBOR_FIELD_BYTES, CBOR_OPTIONAL, ANSWER(ranges),
 	 CBOR_LEN(struct sync_answer, ranges_len), .min = 1, .max = RANGE_MESSAGE_MAX},
+	{7, CBOR_FIELD_CODED, CBOR_WHEN(struct sync_answer, record_cnt), .read = records_read,
+	 .write = records_write},
 };
 static const struct cbor_table answer_table = {CBOR_FIELDS(answer_fields)};
 

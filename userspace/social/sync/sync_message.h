@@ -9,6 +9,7 @@
 #include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "social/keep/post_index.h"
+#include "social/object/social_address.h"
 #include "social/sync/post_ranges.h"
 #include "weft/err.h"
 
@@ -17,7 +18,7 @@
  * was parsed. Pure, and thread-safe.
  *
  *	HELLO 600	{0 follows?, 1 more?, 2 [proof]?, 3 question, 4 author?, 5 time?, 6 id?, 7 ranges?}
- *	POSTS 601	{0 follows?, 1 [profile]?, 2 [deletion]?, 3 rows?, 4 time?, 5 id?, 6 ranges?}
+ *	POSTS 601	{0 follows?, 1 [profile]?, 2 [deletion]?, 3 rows?, 4 time?, 5 id?, 6 ranges?, 7 [record]?}
  *	POST_GET 602	{0 posts?, 1 visibilities?, 2 author?}
  *	POST_DATA 603	{0 [[id, post, claim, visibility]], 1 rest?}
  *	604, 605, 606	{0 object}	answered by {}
@@ -34,6 +35,8 @@
 #define SYNC_ROW_LEN	       RANGE_ROW_LEN
 #define SYNC_PROFILES_MAX      8u
 #define SYNC_PROFILE_LEN_MAX   (24u << 10)
+#define SYNC_RECORDS_MAX       9u /* address records: the answerer's own, and of anchors */
+#define SYNC_RECORD_LEN_MAX    SOCIAL_ADDRESS_LEN_MAX
 #define SYNC_DELETIONS_MAX     64u
 #define SYNC_DELETION_LEN_MAX  256u
 #define SYNC_GET_MAX	       64u /* posts of a page, and visibilities */
@@ -86,6 +89,9 @@ struct sync_answer {
 	struct sync_cursor cursor; /* there are more before it */
 	const uint8_t *ranges;	   /* NULL: nothing is left to say */
 	size_t ranges_len;
+	/* Of this node, and of anchors that the profiles name, each as its own node signed it. */
+	struct sync_bytes records[SYNC_RECORDS_MAX];
+	uint16_t record_cnt;
 };
 
 struct sync_get {

@@ -323,6 +323,9 @@ static int on_greeting(struct sync_pull *pull, const struct sync_answer *answer,
 
 		parts->take_profile(parts->ctx, &take, now_ns);
 	}
+	/* Behind the profiles: by these an anchor is one. */
+	for (unsigned i = 0; parts->take_record && i < answer->record_cnt; i++)
+		parts->take_record(parts->ctx, peer->keys[0], &answer->records[i], now_ns);
 	if (answer->follows &&
 	    !social_sync_follows_take(peer, answer->follows, answer->follows_len, false, now_ns))
 		return WEFT_EFULL;

@@ -18,7 +18,7 @@ static struct {
 	void *ctx;
 } handlers[2];
 static struct addr asker_at;
-static bool may_tell_all;
+static bool may_tell_all, is_placed;		     /* the anchor may say where it is */
 static uint8_t named_record[SOCIAL_ADDRESS_LEN_MAX]; /* of node 1, which is named to node 2 */
 static size_t named_len;
 
@@ -75,7 +75,9 @@ static enum social_tier tier_of(void *ctx, const uint8_t *key)
 static void places(void *ctx, struct peer_places *out_places)
 {
 	(void)ctx;
-	*out_places = (struct peer_places){.addr_cnt = 0};
+	*out_places = (struct peer_places){
+		.addrs = {{.family = ADDR_IPV4, .ip = {40, 1, 1, 9}, .port = 9}},
+		.addr_cnt = is_placed};
 }
 
 static bool may_tell(void *ctx, const uint8_t *asker, const uint8_t *key)
@@ -187,14 +189,20 @@ static struct anchor_answer query(const uint8_t *asker, const uint8_t *key)
 static void test_an_anchor_tells_the_record_and_its_age_and_then_forgets(void)
 {
 	struct anchor_answer heard;
+	struct check_in_answer taken;
 	struct social_address address;
-	uint32_t keep_s = 0;
 
 	begin(ANCHOR_ROLE_YES);
+	is_placed = true;
 	check_in(1, wall_ms());
+	is_placed = false;
 	CHECK_EQ(answer.type, MESH_CHECK_IN);
-	CHECK_EQ(social_check_in_answer_parse(answer.bytes, answer.len, &keep_s), 0);
-	CHECK_EQ(keep_s, 24 * 3600);
+	CHECK_EQ(social_check_in_answer_parse(answer.bytes, answer.len, &taken), 0);
+	CHECK_EQ(taken.keep_s, 24 * 3600);
+	/* Where the anchor is, signed by itself, for its people's profiles. */
+	CHECK(taken.record);
+	CHECK_EQ(social_address_read(taken.record, taken.record_len, &address), 0);
+	CHECK_MEM(address.node, social_lab_key(&lab, 0), NODE_KEY_LEN);
 	social_lab_pass(&lab, 3600 * NS_PER_S);
 	heard = query(social_lab_key(&lab, 2), social_lab_key(&lab, 1));
 	CHECK(heard.record);

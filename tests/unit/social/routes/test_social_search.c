@@ -22,7 +22,7 @@ static struct social_lab lab;
 static struct party parties[NODE_CNT];
 static struct social_searches *searches;
 static bool is_private, is_on_lan;
-static unsigned done_cnt;
+static unsigned done_cnt, stepped_cnt;
 static struct social_found found;
 static struct social_step steps[SOCIAL_STAGE_CNT];
 
@@ -118,7 +118,7 @@ static void begin(void)
 	struct social_searches_params params = {.lan = lan, .helpers = helpers};
 
 	is_private = is_on_lan = false;
-	done_cnt = 0;
+	done_cnt = stepped_cnt = 0;
 	social_lab_init(&lab, NODE_CNT);
 	for (unsigned i = 0; i < NODE_CNT; i++)
 		party_open(i);
@@ -180,9 +180,27 @@ static void on_reached(void *arg, const struct social_found *what, uint64_t now_
 	memcpy(steps, what->steps, what->step_cnt * sizeof(steps[0]));
 }
 
+/* Each call has one stage more, and none comes after the end. */
+static void on_stepped(void *arg, const struct social_step *so_far, unsigned step_cnt,
+		       uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	CHECK_EQ(done_cnt, 0);
+	CHECK_EQ(step_cnt, ++stepped_cnt);
+	CHECK_EQ(so_far[step_cnt - 1].stage, step_cnt - 1);
+}
+
+static int look_for(const uint8_t *of, void *arg)
+{
+	const struct social_search_ask ask = {
+		.key = of, .done = on_reached, .stepped = arg ? NULL : on_stepped, .arg = arg};
+
+	return social_search(searches, &ask, lab.mesh.now_ns);
+}
+
 static void search(void)
 {
-	CHECK_EQ(social_search(searches, key(PERSON), on_reached, NULL, lab.mesh.now_ns), 0);
+	CHECK_EQ(look_for(key(PERSON), NULL), 0);
 	CHECK_EQ(done_cnt, 0);
 	social_lab_pass(&lab, 90 * NS_PER_S);
 	CHECK_EQ(done_cnt, 1);
@@ -203,6 +221,7 @@ static void check_reached(enum social_stage stage)
 	CHECK_EQ(found.err, 0);
 	CHECK_EQ(found.stage, stage);
 	check_order(stage);
+	CHECK_EQ(stepped_cnt, stage); /* the one that found it is told with the end */
 }
 
 /* --- one stage with all others blocked --- */
@@ -417,12 +436,8 @@ static void test_askers_for_one_node_share_one_search(void)
 	begin();
 	CHECK_EQ(note_at(ME, PERSON), 0);
 	for (unsigned i = 0; i < SEARCH_WAITERS_MAX; i++)
-		CHECK_EQ(
-			social_search(searches, key(PERSON), on_reached, &args[i], lab.mesh.now_ns),
-			0);
-	CHECK_EQ(social_search(searches, key(PERSON), on_reached, &args[SEARCH_WAITERS_MAX],
-			       lab.mesh.now_ns),
-		 WEFT_EBUSY);
+		CHECK_EQ(look_for(key(PERSON), &args[i]), 0);
+	CHECK_EQ(look_for(key(PERSON), &args[SEARCH_WAITERS_MAX]), WEFT_EBUSY);
 	social_search_forget(searches, &args[0]);
 	social_lab_pass(&lab, 5 * NS_PER_S);
 	CHECK_EQ(done_cnt, SEARCH_WAITERS_MAX - 1);
@@ -437,14 +452,14 @@ static void test_one_search_too_many_is_refused(void)
 	begin();
 	for (unsigned i = 0; i < SOCIAL_SEARCHES_MAX; i++) {
 		other[0] = (uint8_t)(i + 1);
-		CHECK_EQ(social_search(searches, other, on_reached, NULL, lab.mesh.now_ns), 0);
+		CHECK_EQ(look_for(other, NULL), 0);
 	}
 	other[0] = SOCIAL_SEARCHES_MAX + 1;
-	CHECK_EQ(social_search(searches, other, on_reached, NULL, lab.mesh.now_ns), WEFT_EBUSY);
-	CHECK_EQ(social_search(searches, key(ME), on_reached, NULL, lab.mesh.now_ns),
-		 WEFT_EMALFORMED);
+	CHECK_EQ(look_for(other, NULL), WEFT_EBUSY);
+	CHECK_EQ(look_for(key(ME), NULL), WEFT_EMALFORMED);
 	social_searches_stop(searches);
-	CHECK_EQ(done_cnt, 0);
+	CHECK_EQ(done_cnt, SOCIAL_SEARCHES_MAX);
+	CHECK_EQ(found.err, WEFT_ECLOSED);
 	end();
 }
 

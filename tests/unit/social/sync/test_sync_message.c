@@ -234,6 +234,25 @@ static size_t answer_written(const struct sync_answer *said)
 	return w.bad ? 0 : writer_len(&w);
 }
 
+static void test_an_answer_has_at_most_9_address_records_of_640_bytes(void)
+{
+	struct sync_answer said = {.record_cnt = SYNC_RECORDS_MAX};
+	struct writer w;
+
+	for (unsigned i = 0; i < SYNC_RECORDS_MAX; i++)
+		said.records[i] = (struct sync_bytes){source, SYNC_RECORD_LEN_MAX};
+	CHECK_EQ(answer_parse(bytes, answer_written(&said)), 0);
+	said.records[3].len++;
+	CHECK_EQ(answer_parse(bytes, answer_written(&said)), WEFT_EMALFORMED);
+	w = writer_of(bytes, sizeof(bytes));
+	cbor_write_map(&w, 1);
+	cbor_write_uint(&w, 7);
+	cbor_write_array(&w, SYNC_RECORDS_MAX + 1);
+	for (unsigned i = 0; i <= SYNC_RECORDS_MAX; i++)
+		cbor_write_bytes(&w, source, 1);
+	CHECK_EQ(answer_parse(bytes, writer_len(&w)), WEFT_EMALFORMED);
+}
+
 static void test_an_answer_is_read_as_written(void)
 {
 	static struct sync_answer said;
@@ -249,9 +268,13 @@ static void test_an_answer_is_read_as_written(void)
 				    .rows_len = 3 * SYNC_ROW_LEN,
 				    .cursor = {true, 5, {6}},
 				    .ranges = source,
-				    .ranges_len = 11};
+				    .ranges_len = 11,
+				    .records = {{source, 9}, {source, SYNC_RECORD_LEN_MAX}},
+				    .record_cnt = 2};
 	len = answer_written(&said);
 	CHECK_EQ(social_sync_answer_parse(bytes, len, &answer), 0);
+	CHECK_EQ(answer.record_cnt, 2);
+	CHECK_EQ(answer.records[1].len, SYNC_RECORD_LEN_MAX);
 	CHECK_EQ(answer.follows_len, 64);
 	CHECK_EQ(answer.profile_cnt, 1);
 	CHECK_EQ(answer.deletion_cnt, 2);
@@ -453,6 +476,7 @@ int main(void)
 	RUN(test_follows_ascend_and_are_there_once);
 	RUN(test_a_hello_has_at_most_16_proofs);
 	RUN(test_an_answer_is_read_as_written);
+	RUN(test_an_answer_has_at_most_9_address_records_of_640_bytes);
 	RUN(test_an_answer_has_at_most_10000_rows_and_fits_its_class);
 	RUN(test_an_answer_has_at_most_8_profiles_and_64_deletions);
 	RUN(test_a_question_for_posts_has_at_most_64_of_each_kind);
