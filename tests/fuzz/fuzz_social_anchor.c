@@ -35,14 +35,16 @@ static void check_in_check(const uint8_t *data, size_t len)
 static void keeping_check(const uint8_t *data, size_t len)
 {
 	struct writer w = writer_of(out, sizeof(out));
-	uint32_t keep_s, keep_again_s;
+	struct check_in_answer first, second;
 
-	if (social_check_in_answer_parse(data, len, &keep_s) < 0)
+	if (social_check_in_answer_parse(data, len, &first) < 0)
 		return;
-	social_check_in_answer_write(&w, keep_s);
-	if (keep_s > ANCHOR_KEEP_S_MAX || w.bad ||
-	    social_check_in_answer_parse(out, writer_len(&w), &keep_again_s) < 0 ||
-	    keep_s != keep_again_s)
+	social_check_in_answer_write(&w, &first);
+	if (first.keep_s > ANCHOR_KEEP_S_MAX || first.record_len > SOCIAL_ADDRESS_LEN_MAX ||
+	    w.bad || writer_len(&w) > CHECK_IN_ANSWER_LEN_MAX ||
+	    social_check_in_answer_parse(out, writer_len(&w), &second) < 0 ||
+	    first.keep_s != second.keep_s || !first.record != !second.record ||
+	    first.record_len != second.record_len)
 		abort();
 }
 
