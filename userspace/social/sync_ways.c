@@ -87,13 +87,15 @@ static size_t way_deletion(void *ctx, const uint8_t id[static POST_ID_LEN],
 
 /* --- people --- */
 
-/* Own anchors, as the profiles of the personas say. */
+/* Own anchors, as the profiles of the personas say. A session links no persona that is reached by them. */
 static bool is_own_anchor(struct social *social, const uint8_t *key)
 {
 	for (unsigned i = 0; i < social_persona_cnt(social->people); i++) {
 		const struct person *self = social_person(
 			social->people, node_key_public(social_persona(social->people, i)));
 
+		if (social_persona_is_via_anchors(social->people, i))
+			continue;
 		for (unsigned j = 0; self && j < self->anchor_cnt; j++)
 			if (memcmp(self->anchors[j], key, NODE_KEY_LEN) == 0)
 				return true;

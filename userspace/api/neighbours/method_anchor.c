@@ -164,8 +164,9 @@ void api_list_anchors(struct api *api, struct control_call *call,
 static void change_fail(struct control_call *call, int err, const char *name)
 {
 	static const struct control_failure_row rows[] = {
-		{WEFT_EABSENT, "no profile of this node names it, and it is not the last resort",
-		 "weft anchor list has the anchors"},
+		{WEFT_EABSENT, "this node does not check in with it",
+		 "weft anchor list has the anchors; a persona's own that are apart take no "
+		 "check-in"},
 		{WEFT_EEXISTS, "it is so already", "weft anchor list shows it"},
 		{WEFT_EREFUSED, "it is the last resort, which the configuration names",
 		 "weft anchor disable KEY has this node not ask it; or empty social.last_resort"},

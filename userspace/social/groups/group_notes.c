@@ -117,9 +117,8 @@ int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 	if ((err = hide_take(groups, group, &hide, bytes, writer_len(&w))) < 0)
 		return err;
 	tell(groups, group, now_ns);
-	if (ask->done)
-		ask->done(ask->arg, 0);
-	return 0;
+	/* Batches become durable in their order. */
+	return social_groups_submit_for(groups, store_batch_new(groups->params.ground.store), ask);
 }
 
 static bool is_only_admin(const struct group *group, const uint8_t *person)

@@ -27,7 +27,7 @@ struct link_post {
 	struct link_ask ask;
 	struct timer turn, end; /* what comes next, at once; the last moment */
 	bool has_begun, has_searched, is_over, is_here;
-	uint8_t nodes[LINK_NODES_MAX + 1][NODE_KEY_LEN];
+	uint8_t nodes[LINK_POST_NODES_MAX + 1][NODE_KEY_LEN];
 	unsigned node_cnt, node_at;
 	struct link_question questions[LINK_ASKS_MAX];
 	unsigned asking_cnt;
@@ -250,7 +250,8 @@ static void link_turn(struct timer *timer, uint64_t now_ns)
 	const struct social_link_posts_ways *ways = &link->links->params.ways;
 
 	if (!link->has_begun)
-		link->node_cnt = ways->nodes(ways->ctx, link->author, link->nodes, LINK_NODES_MAX);
+		link->node_cnt =
+			ways->nodes(ways->ctx, link->author, link->nodes, LINK_POST_NODES_MAX);
 	link->has_begun = true;
 	link_go_on(link, now_ns);
 }

@@ -16,7 +16,7 @@
  *
  * A node that does not have the post, and one that may not give it, answer the same. So the outcome says no
  * more than at how many nodes it was not found. What a node gives is judged as any post, and the next
- * one is asked where it does not hold. A link asks LINK_NODES_MAX nodes at most, and ends by
+ * one is asked where it does not hold. A link asks LINK_POST_NODES_MAX nodes at most, and ends by
  * LINK_NS.
  *
  * Only a person at this node begins one. Home worker only; nothing blocks.
@@ -24,10 +24,10 @@
 struct social_link_posts;
 struct sync_take;
 
-#define LINK_POSTS_MAX 4u  /* under way */
-#define LINK_ASKS_MAX  4u  /* at once, of one link */
-#define LINK_NODES_MAX 16u /* beside the author's */
-#define LINK_NS	       60000000000ull
+#define LINK_POSTS_MAX	    4u	/* under way */
+#define LINK_ASKS_MAX	    4u	/* at once, of one link */
+#define LINK_POST_NODES_MAX 16u /* beside the author's */
+#define LINK_NS		    60000000000ull
 
 struct social_link_posts_ways {
 	/* The nodes to ask before the author's is looked for: how many of cap. */

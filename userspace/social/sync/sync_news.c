@@ -283,6 +283,7 @@ void social_sync_leaving(struct sync *sync, const uint8_t id[static POST_ID_LEN]
 
 		social_sync_question(sync);
 		if ((from && memcmp(from, peer->keys[0], NODE_KEY_LEN) == 0) ||
+		    parts->is_blocked(parts->ctx, peer->keys[0]) ||
 		    !social_sync_may_have(sync, &asker, &row))
 			continue;
 		leaving->is_used = true;
@@ -305,7 +306,7 @@ void social_sync_gone(struct sync *sync, const uint8_t id[static POST_ID_LEN], u
 			continue;
 		leaving->is_used = false;
 		peer = social_sync_peer_find(sync, leaving->peer);
-		if (peer) {
+		if (peer && !sync->params.parts.is_blocked(sync->params.parts.ctx, leaving->peer)) {
 			due_add(peer, &due);
 			push_next(peer, now_ns);
 		}

@@ -215,14 +215,17 @@ static bool pull_may_have(void *ctx, const struct post_row *row)
 	return social_sync_compares(pull->sync, pull->peer, row);
 }
 
-/* The peer has it. Here as well: it counts from now on. */
+/*
+ * The peer says that it has it. What is public and here counts from now on. What else is here may be a
+ * post that the peer may not have and guesses at: to count it would be to say it.
+ */
 static void pull_lacking(void *ctx, const uint8_t row[static RANGE_ROW_LEN])
 {
 	struct sync_pull *pull = ctx;
 	const struct sync_parts *parts = &pull->sync->params.parts;
 	struct post_row held;
 
-	if (parts->row(parts->ctx, row, &held))
+	if (parts->row(parts->ctx, row, &held) && held.audience == SYNC_AUDIENCE_PUBLIC)
 		social_sync_holding_note(pull->sync, row, true);
 	social_sync_pull_want(pull, row);
 }
@@ -405,11 +408,15 @@ static void take_done(void *arg, enum intake_verdict verdict, const uint8_t *id)
 	sync->stats.taken_cnt += is_new;
 	sync->stats.refused_cnt += !is_new && verdict != INTAKE_KNOWN;
 	pull->outcome.new_cnt += is_new;
-	/* While a page is taken it is known which one it is, also where its bytes are no post. */
-	if (is_final(verdict))
-		social_sync_refuse_id(
-			sync, pull->is_in_page ? pull->taking : id,
-			sync->now_ns + (is_unwanted(verdict) ? SYNC_UNWANTED_NS : SYNC_REFUSED_NS));
+	/*
+	 * While a page is taken it is known which one it is, also where its bytes are no post. Then other
+	 * peers may have the post.
+	 */
+	if (is_unwanted(verdict) && id)
+		social_sync_refuse_id(sync, NULL, id, sync->now_ns + SYNC_UNWANTED_NS);
+	else if (is_final(verdict) && (pull->is_in_page || id))
+		social_sync_refuse_id(sync, pull->peer, pull->is_in_page ? pull->taking : id,
+				      sync->now_ns + SYNC_REFUSED_NS);
 	if (--pull->open_cnt || pull->is_in_page)
 		return;
 	if (pull->is_over)
@@ -449,7 +456,8 @@ static void useless_note(struct sync_pull *pull, unsigned from, unsigned end, ui
 		pull->sync->stats.useless_cnt++;
 		/* A visibility is not given for a moment while it is on its way to the disk. */
 		if (!wanted->has_post)
-			social_sync_refuse_id(pull->sync, wanted->id, now_ns + SYNC_REFUSED_NS);
+			social_sync_refuse_id(pull->sync, pull->peer, wanted->id,
+					      now_ns + SYNC_REFUSED_NS);
 	}
 }
 

@@ -165,7 +165,7 @@ struct sync_pull {
 };
 
 struct sync_refused {
-	uint8_t id[POST_ID_LEN];
+	uint8_t id[POST_ID_LEN]; /* or the hash of it and of a peer's key */
 	uint64_t until_ns;
 };
 struct sync_news_row {
@@ -315,7 +315,9 @@ bool social_sync_want(struct sync_peer *peer, const uint8_t row[static SYNC_ROW_
 		      uint64_t now_ns);
 /* social_sync_pull_want: the peer of a pull has a row. */
 void social_sync_pull_want(struct sync_pull *pull, const uint8_t row[static SYNC_ROW_LEN]);
-void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t until_ns);
+/* social_sync_refuse_id: it is not asked of peer for a while, or of none where peer is NULL. */
+void social_sync_refuse_id(struct sync *sync, const struct sync_peer *peer,
+			   const uint8_t id[static POST_ID_LEN], uint64_t until_ns);
 
 /* sync_news.c */
 int social_sync_news_init(struct sync *sync, const uint64_t secret[2]);

@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is wanted of a peer, by what it says that it has, and what is not asked for again for a while. */
+#include "crypto/blake3/blake3.h"
 #include "social/sync/sync_state.h"
 
 /* --- posts that are not asked for again --- */
 
-void social_sync_refuse_id(struct sync *sync, const uint8_t *id, uint64_t until_ns)
+/* A hash, so that no peer finds an id that stands for that of another post. */
+static void refused_name(const struct sync_peer *peer, const uint8_t *id,
+			 uint8_t out[static POST_ID_LEN])
 {
-	struct sync_refused *refused = map_lookup(&sync->refused_by_id, id);
+	struct blake3 hash;
 
+	blake3_init(&hash);
+	blake3_update(&hash, peer->keys[0], NODE_KEY_LEN);
+	blake3_update(&hash, id, POST_ID_LEN);
+	blake3_final(&hash, out, POST_ID_LEN);
+}
+
+void social_sync_refuse_id(struct sync *sync, const struct sync_peer *peer,
+			   const uint8_t id[static POST_ID_LEN], uint64_t until_ns)
+{
+	uint8_t name[POST_ID_LEN];
+	struct sync_refused *refused;
+
+	if (peer) {
+		refused_name(peer, id, name);
+		id = name;
+	}
+	refused = map_lookup(&sync->refused_by_id, id);
 	if (!refused) {
 		refused = &sync->refused[sync->refused_at++ % SYNC_REFUSED_MAX];
 		if (refused->until_ns)
@@ -31,11 +51,18 @@ void social_sync_refusals_forget(struct sync *sync)
 	sync->refused_at = 0;
 }
 
-static bool is_refused(const struct sync *sync, const uint8_t *id, uint64_t now_ns)
+static bool is_refused(const struct sync_peer *peer, const uint8_t *id, uint64_t now_ns)
 {
-	const struct sync_refused *refused = map_lookup(&sync->refused_by_id, id);
+	const struct map *refusals = &peer->sync->refused_by_id;
+	const struct sync_refused *of_all, *of_peer;
+	uint8_t name[POST_ID_LEN];
 
-	return refused && now_ns < refused->until_ns;
+	if (peer->sync->refused_at == 0)
+		return false;
+	refused_name(peer, id, name);
+	of_all = map_lookup(refusals, id);
+	of_peer = map_lookup(refusals, name);
+	return (of_all && now_ns < of_all->until_ns) || (of_peer && now_ns < of_peer->until_ns);
 }
 
 /* --- what is wanted --- */
@@ -72,7 +99,7 @@ void social_sync_pull_want(struct sync_pull *pull, const uint8_t row[static SYNC
 	struct sync *sync = pull->sync;
 	struct sync_wanted wanted;
 
-	if (!is_refused(sync, row, sync->now_ns) && is_wanted(sync, row, &wanted))
+	if (!is_refused(pull->peer, row, sync->now_ns) && is_wanted(sync, row, &wanted))
 		wanted_add(pull, &wanted);
 }
 
@@ -82,7 +109,7 @@ bool social_sync_want(struct sync_peer *peer, const uint8_t row[static SYNC_ROW_
 {
 	struct sync_wanted wanted;
 
-	if (is_refused(peer->sync, row, now_ns) || !is_wanted(peer->sync, row, &wanted))
+	if (is_refused(peer, row, now_ns) || !is_wanted(peer->sync, row, &wanted))
 		return false;
 	if (peer->offered_cnt == SYNC_OFFERED_MAX)
 		return false;

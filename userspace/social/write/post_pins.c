@@ -111,7 +111,7 @@ int social_pins_each(struct social_write *write, const struct post_cursor *from,
 			return err;
 		out_next->time_ms = row->time_ms;
 		memcpy(out_next->id, row->id, POST_ID_LEN);
-		if (i + 1 == POST_VISITS_MAX || (is_pin && !fn(arg, &view)))
+		if ((is_pin && !fn(arg, &view)) || i + 1 == POST_VISITS_MAX)
 			return 1;
 	}
 	return 0;

@@ -98,6 +98,43 @@ static void test_10_new_among_10000_take_30_kb_with_2000_that_may_not_be_had(voi
 	rig_end();
 }
 
+static const struct mesh_ops *real;
+static const uint8_t *hidden;
+static unsigned said_cnt;
+
+static int counting_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+			struct mesh_request **out)
+{
+	said_cnt += memmem(ask->payload, ask->payload_len, hidden, POST_ID_LEN) != NULL;
+	return real->ask(mesh, ask, now_ns, out);
+}
+
+/* Bob names a private post that he may not have: at the next pull Alice does not say that it is here. */
+static void test_a_private_post_that_a_peer_names_is_never_said_to_it(void)
+{
+	struct rig_post post;
+	struct mesh_ops ops;
+
+	begin();
+	a->related = WHO(BOB);
+	post = rig_post(a, ALICE, VISIBILITY_RECIPIENTS, WHO(CAROL));
+	copy_put(b, &post);
+	(void)rig_post(b, DAVE, VISIBILITY_PUBLIC, 0);
+	rig_meet(a, b);
+	real = a->ground.mesh.ops;
+	ops = *real;
+	ops.ask = counting_ask;
+	hidden = post.id;
+	said_cnt = 0;
+	a->ground.mesh.ops = &ops;
+	rig_delete(b, post.id);
+	for (unsigned i = 0; i < 3; i++)
+		(void)rig_pull(a, b, NULL);
+	CHECK_EQ(said_cnt, 0);
+	a->ground.mesh.ops = real;
+	rig_end();
+}
+
 /* Alice follows none that Bob follows: she says nothing of it, and he names what he has of them once. */
 static void test_what_a_peer_has_beyond_its_own_follows_is_named_once(void)
 {
@@ -107,8 +144,7 @@ static void test_what_a_peer_has_beyond_its_own_follows_is_named_once(void)
 	b->follows = WHO(ALICE) | WHO(DAVE);
 	b->chosen = WHO(ALICE);
 	a->related = WHO(BOB);
-	shared(1000, DAVE, VISIBILITY_PUBLIC, 0);
-	shared(1000, CAROL, VISIBILITY_RECIPIENTS, WHO(BOB));
+	shared(2000, DAVE, VISIBILITY_PUBLIC, 0);
 	rig_meet(a, b);
 	first = b->asked_len + rig_stats(b).taken_len;
 	CHECK(first > 2000 * RANGE_ROW_LEN);
@@ -181,6 +217,7 @@ int main(void)
 {
 	RUN(test_posts_that_the_other_may_not_have_cost_nothing);
 	RUN(test_10_new_among_10000_take_30_kb_with_2000_that_may_not_be_had);
+	RUN(test_a_private_post_that_a_peer_names_is_never_said_to_it);
 	RUN(test_what_a_peer_has_beyond_its_own_follows_is_named_once);
 	RUN(test_what_a_peer_lacks_is_said_once_in_a_session);
 	RUN(test_what_a_peer_was_given_counts_as_held);
