@@ -15,7 +15,7 @@ static bool on_may_have(void *ctx, const uint8_t *key, const uint8_t *post)
 	if (social_sync_may_give(social->sync, key, post))
 		return true;
 	return social_holders_find(social->holders, post, key, &holder) == 0 &&
-	       holder.flags & HOLDER_HAS;
+	       holder.flags & HOLDER_HAS && !(holder.flags & HOLDER_REVOKED);
 }
 
 int social_files_open(struct social *social, uint64_t now_ns)

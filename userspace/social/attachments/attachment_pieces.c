@@ -9,6 +9,9 @@
 #define PREFIX_LEN   (sizeof(PREFIX) - 1)
 #define LIST_KEY_LEN (PREFIX_LEN + BLAKE3_HASH_LEN)
 #define ROW_KEY_LEN  (LIST_KEY_LEN + 4)
+#define MARK	     "attached:"
+#define MARK_LEN     (sizeof(MARK) - 1)
+#define MARK_KEY_LEN (MARK_LEN + POST_ID_LEN + 8)
 
 bool social_pieces_of(const struct post_attachment *attachment, bool is_public,
 		      struct attachment_pieces *out_pieces)
@@ -181,4 +184,71 @@ void social_piece_put(struct store_batch *batch, const struct attachment_pieces 
 	blake3_hash(bytes, len, blob);
 	store_batch_put_blob(batch, blob, bytes, len);
 	social_chunk_put(batch, pieces->ids, idx, blob);
+}
+
+/* --- marks --- */
+
+static struct store_key mark_key(const uint8_t *post, uint32_t attachment, uint32_t piece,
+				 uint8_t key[static MARK_KEY_LEN])
+{
+	struct writer w = writer_of(key, MARK_KEY_LEN);
+
+	writer_bytes(&w, MARK, MARK_LEN);
+	writer_bytes(&w, post, POST_ID_LEN);
+	writer_be32(&w, attachment);
+	writer_be32(&w, piece);
+	return store_key(key, writer_len(&w));
+}
+
+void social_mark_put(struct store_batch *batch, const uint8_t post[static POST_ID_LEN],
+		     uint32_t attachment, uint32_t piece)
+{
+	static const uint8_t is_here = 1;
+	uint8_t key[MARK_KEY_LEN];
+
+	store_batch_put(batch, STORE_META, mark_key(post, attachment, piece, key), &is_here, 1);
+}
+
+int social_mark_find(struct store_snapshot *snapshot, const uint8_t post[static POST_ID_LEN],
+		     uint32_t attachment, uint32_t piece)
+{
+	uint8_t key[MARK_KEY_LEN];
+	const void *value;
+	size_t len;
+
+	return store_get(snapshot, STORE_META, mark_key(post, attachment, piece, key), &value,
+			 &len);
+}
+
+static uint32_t be32_of(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+int social_marks_each(struct store *store, const uint8_t *post,
+		      int (*fn)(void *arg, const struct piece_mark *mark), void *arg)
+{
+	uint8_t from[MARK_KEY_LEN] = MARK;
+	size_t from_len = MARK_LEN + (post ? POST_ID_LEN : 0);
+	struct store_iter iter;
+	struct store_item item;
+	int err = 0, end;
+
+	if (post)
+		memcpy(from + MARK_LEN, post, POST_ID_LEN);
+	iter = store_iter_fresh(store, STORE_META, store_key(from, from_len));
+	while (err == 0 && store_iter_next(&iter, &item) && item.key_len >= from_len &&
+	       memcmp(item.key, from, from_len) == 0) {
+		const uint8_t *at = item.key + MARK_LEN + POST_ID_LEN;
+		struct piece_mark mark = {.key = store_key(item.key, item.key_len),
+					  .post = item.key + MARK_LEN};
+
+		if (item.key_len != MARK_KEY_LEN)
+			continue;
+		mark.attachment = be32_of(at);
+		mark.piece = be32_of(at + 4);
+		err = fn(arg, &mark);
+	}
+	end = store_iter_end(&iter);
+	return err ? err : end;
 }

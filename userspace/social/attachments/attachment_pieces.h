@@ -76,4 +76,28 @@ struct list_row {
 bool social_lists_each(struct store *store, bool (*fn)(void *arg, const struct list_row *row),
 		       void *arg);
 
+/*
+ * A post may name any id, so what lies in the store is of a post only if this node's person wrote it, or if
+ * a run of that post got it from another node. Each piece that a run got has a row of STORE_META:
+ *
+ *	"attached:" post id, attachment u32be, piece u32be	1
+ *
+ * A list is the piece PIECE_LIST. social_mark_find: 0, WEFT_EABSENT or an error.
+ */
+#define PIECE_LIST UINT32_MAX
+struct piece_mark {
+	struct store_key key;
+	const uint8_t *post;
+	uint32_t attachment, piece;
+};
+void social_mark_put(struct store_batch *batch, const uint8_t post[static POST_ID_LEN],
+		     uint32_t attachment, uint32_t piece);
+WEFT_MUST_CHECK
+int social_mark_find(struct store_snapshot *snapshot, const uint8_t post[static POST_ID_LEN],
+		     uint32_t attachment, uint32_t piece);
+/* social_marks_each: of all posts, in the order of their ids, or of one; 0, or what fn returned, or an error. */
+WEFT_MUST_CHECK
+int social_marks_each(struct store *store, const uint8_t *post,
+		      int (*fn)(void *arg, const struct piece_mark *mark), void *arg);
+
 #endif

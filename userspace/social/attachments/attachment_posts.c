@@ -15,25 +15,56 @@
 /* After so many, a sync with its author's node alone makes a post be tried before its time. */
 #define EARLY_FAILURES 3u
 
-/* What of one attachment is here: bytes; *out_is_whole. */
-static int stored_measure(struct store_snapshot *snapshot, const struct attachment_pieces *pieces,
-			  uint64_t *out_len, bool *out_is_whole)
+/* What of the attachments of a post is here. */
+struct measuring {
+	struct store_snapshot *snapshot;
+	struct attachment_pieces pieces[POST_ATTACHMENTS_MAX];
+	unsigned cnt;
+	uint32_t cnts[POST_ATTACHMENTS_MAX]; /* of pieces that are here */
+	uint64_t lens[POST_ATTACHMENTS_MAX]; /* and their bytes */
+};
+
+static int piece_measure(struct measuring *to, uint32_t attachment, uint32_t piece)
 {
 	uint8_t blob[BLAKE3_HASH_LEN];
-	uint32_t cnt = 0;
+	int64_t len;
+	int err;
 
-	*out_len = 0;
-	for (uint32_t i = 0; i < pieces->cnt; i++) {
-		int err = social_piece_find(snapshot, pieces, i, blob);
-		int64_t len = err == 0 ? store_blob_len(snapshot, blob) : 0;
-
-		if (err < 0 && err != WEFT_EABSENT)
-			return err;
-		cnt += err == 0;
-		*out_len += len > 0 ? (uint64_t)len : 0;
-	}
-	*out_is_whole = cnt == pieces->cnt;
+	if (attachment >= to->cnt || piece >= to->pieces[attachment].cnt)
+		return 0;
+	err = social_piece_find(to->snapshot, &to->pieces[attachment], piece, blob);
+	if (err < 0)
+		return err == WEFT_EABSENT ? 0 : err;
+	len = store_blob_len(to->snapshot, blob);
+	to->cnts[attachment]++;
+	to->lens[attachment] += len > 0 ? (uint64_t)len : 0;
 	return 0;
+}
+
+static int mark_measure(void *arg, const struct piece_mark *mark)
+{
+	return piece_measure(arg, mark->attachment, mark->piece);
+}
+
+/* Of a post of another person only what came for it counts: it may name any blob of this node. */
+static int stored_measure(const struct attached *of, const struct post *post, struct measuring *out)
+{
+	struct store *store = of->attachments->params.ground->store;
+	int err;
+
+	*out = (struct measuring){.cnt = post->attachment_cnt};
+	for (unsigned i = 0; i < out->cnt; i++)
+		if (!social_pieces_of(&post->attachments[i], of->is_public, &out->pieces[i]))
+			out->pieces[i].cnt = 0;
+	if ((err = store_snapshot_open(store, &out->snapshot)) < 0)
+		return err;
+	if (of->share != POST_OWN)
+		err = social_marks_each(store, of->post, mark_measure, out);
+	for (unsigned i = 0; i < out->cnt && of->share == POST_OWN; i++)
+		for (uint32_t at = 0; at < out->pieces[i].cnt && err == 0; at++)
+			err = piece_measure(out, i, at);
+	store_snapshot_close(out->snapshot);
+	return err;
 }
 
 /* People that the person at this node chose, and what it keeps for others within its quota. */
@@ -44,25 +75,17 @@ static bool comes_by_itself(const struct attached *of, uint64_t len)
 
 static int attached_measure(struct attached *of, const struct post *post)
 {
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(of->attachments->params.ground->store, &snapshot);
+	struct measuring is_here;
+	int err = stored_measure(of, post, &is_here);
 
-	if (err < 0)
-		return err;
 	for (unsigned i = 0; i < post->attachment_cnt && err == 0; i++) {
-		struct attachment_pieces pieces;
-		bool is_whole;
-		uint64_t len;
+		const struct attachment_pieces *pieces = &is_here.pieces[i];
 
-		if (!social_pieces_of(&post->attachments[i], of->is_public, &pieces))
-			continue;
-		err = stored_measure(snapshot, &pieces, &len, &is_whole);
-		of->stored_len += len;
-		if (err == 0 && !is_whole &&
-		    (len || comes_by_itself(of, social_pieces_len(&pieces))))
+		of->stored_len += is_here.lens[i];
+		if (is_here.cnts[i] < pieces->cnt &&
+		    (is_here.lens[i] || comes_by_itself(of, social_pieces_len(pieces))))
 			of->wanted |= 1u << i;
 	}
-	store_snapshot_close(snapshot);
 	return err;
 }
 
@@ -167,25 +190,16 @@ bool social_attached_has_room(const struct attached *of, uint64_t len)
 	}
 }
 
-/* A piece that two posts name may have come by the run of the other one. */
 void social_attached_recount(struct attached *of, const struct post *post)
 {
-	struct attachments *attachments = of->attachments;
-	uint64_t sum_len = 0, len;
-	struct store_snapshot *snapshot;
-	bool is_whole;
+	struct measuring is_here;
+	uint64_t sum_len = 0;
 
-	if (store_snapshot_open(attachments->params.ground->store, &snapshot) < 0)
+	if (stored_measure(of, post, &is_here) < 0)
 		return;
-	for (unsigned i = 0; i < post->attachment_cnt; i++) {
-		struct attachment_pieces pieces;
-
-		if (social_pieces_of(&post->attachments[i], of->is_public, &pieces) &&
-		    stored_measure(snapshot, &pieces, &len, &is_whole) == 0)
-			sum_len += len;
-	}
-	store_snapshot_close(snapshot);
-	*share_len(attachments, of->share) += sum_len - of->stored_len;
+	for (unsigned i = 0; i < post->attachment_cnt; i++)
+		sum_len += is_here.lens[i];
+	*share_len(of->attachments, of->share) += sum_len - of->stored_len;
 	of->stored_len = sum_len;
 }
 

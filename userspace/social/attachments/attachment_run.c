@@ -203,6 +203,14 @@ static bool is_asked_for(const struct attachment_run *run, uint32_t piece, bool 
 
 enum next_piece { NEXT_NONE, NEXT_PIECE, NEXT_LIST };
 
+/* It came for this post, or a person here wrote that. */
+static bool is_here(const struct attachment_run *run, struct store_snapshot *snapshot,
+		    uint32_t piece)
+{
+	return run->of->share == POST_OWN ||
+	       social_mark_find(snapshot, run->of->post, run->attachment, piece) == 0;
+}
+
 /* The next piece of the attachment at hand that is missing; behind its last one: NEXT_NONE. */
 static enum next_piece piece_next(struct attachment_run *run, struct store_snapshot *snapshot,
 				  const struct attachment_pieces *pieces)
@@ -210,11 +218,13 @@ static enum next_piece piece_next(struct attachment_run *run, struct store_snaps
 	uint8_t blob[BLAKE3_HASH_LEN];
 	const uint8_t *list;
 
-	if (social_pieces_have_list(pieces) && social_list_get(snapshot, pieces, &list) < 0)
+	if (social_pieces_have_list(pieces) &&
+	    (!is_here(run, snapshot, PIECE_LIST) || social_list_get(snapshot, pieces, &list) < 0))
 		return is_asked_for(run, 0, true) ? NEXT_NONE : NEXT_LIST;
 	for (; run->piece < pieces->cnt; run->piece++)
 		if (!is_asked_for(run, run->piece, false) &&
-		    social_piece_find(snapshot, pieces, run->piece, blob) < 0)
+		    (!is_here(run, snapshot, run->piece) ||
+		     social_piece_find(snapshot, pieces, run->piece, blob) < 0))
 			return NEXT_PIECE;
 	return NEXT_NONE;
 }
@@ -300,6 +310,8 @@ static int asking_store(struct attachment_asking *asking, const struct attachmen
 			social_list_put(batch, pieces->ids, bytes, pieces->cnt);
 		else
 			social_piece_put(batch, pieces, asking->piece, bytes, len);
+		social_mark_put(batch, asking->run->of->post, asking->attachment,
+				asking->is_list ? PIECE_LIST : asking->piece);
 	}
 	err = batch ? store_submit(store, batch, on_stored, asking) : -ENOMEM;
 	if (err < 0) {

@@ -24,6 +24,7 @@ struct attachment_serving {
 	struct mesh_incoming *incoming; /* NULL: the asker left, or is_lent */
 	uint8_t asker[MESH_KEY_LEN];
 	bool is_lent; /* its bytes are with the mesh */
+	bool is_own;  /* the post is; of others only what has a mark is given */
 	struct post_copy *copy;
 	struct attachment_pieces pieces; /* of copy */
 	struct attachment_get get;
@@ -118,9 +119,14 @@ static void serving_run(struct job *job)
 
 	if ((serving->err = store_snapshot_open(store, &snapshot)) < 0)
 		return;
-	serving->err = serving->get.is_list ? list_copy(serving, snapshot)
-					    : social_piece_find(snapshot, &serving->pieces,
-								serving->get.piece, blob);
+	if (!serving->is_own)
+		serving->err =
+			social_mark_find(snapshot, serving->get.post, serving->get.attachment,
+					 serving->get.is_list ? PIECE_LIST : serving->get.piece);
+	if (serving->err == 0)
+		serving->err = serving->get.is_list ? list_copy(serving, snapshot)
+						    : social_piece_find(snapshot, &serving->pieces,
+									serving->get.piece, blob);
 	store_snapshot_close(snapshot);
 	if (serving->err == 0 && !serving->get.is_list)
 		serving->err =
@@ -215,6 +221,7 @@ static bool pieces_find(struct attachment_serving *serving, const struct attachm
 			      &serving->pieces))
 		return false;
 	serving->get = *get;
+	serving->is_own = view.share == POST_OWN;
 	return get->piece < serving->pieces.cnt;
 }
 

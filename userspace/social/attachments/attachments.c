@@ -61,11 +61,38 @@ static bool row_sweep(void *arg, const struct list_row *row)
 	return true;
 }
 
+struct mark_sweep {
+	struct post_store *posts;
+	struct store_batch *batch;
+	uint8_t post[POST_ID_LEN];
+	bool has_post, is_gone;
+};
+
+static int mark_sweep(void *arg, const struct piece_mark *mark)
+{
+	struct mark_sweep *to = arg;
+	struct post_view view;
+	int err;
+
+	if (!to->has_post || memcmp(to->post, mark->post, POST_ID_LEN) != 0) {
+		err = social_posts_look(to->posts, mark->post, &view);
+		if (err < 0 && err != WEFT_EABSENT)
+			return err;
+		to->is_gone = err == WEFT_EABSENT;
+		to->has_post = true;
+		memcpy(to->post, mark->post, POST_ID_LEN);
+	}
+	if (to->is_gone)
+		store_batch_delete(to->batch, STORE_META, mark->key);
+	return 0;
+}
+
 /* Rows of files that no post names go first: what they lead to is garbage then. */
 static int rows_sweep(struct attachments *attachments)
 {
 	struct store *store = attachments->params.ground->store;
 	struct named named = {.batch = store_batch_new(store)};
+	struct mark_sweep marks = {.posts = attachments->params.posts, .batch = named.batch};
 	int err = named.batch ? 0 : -ENOMEM;
 
 	if (err == 0 && !social_posts_each_attachment(attachments->params.posts, named_add, &named))
@@ -74,6 +101,8 @@ static int rows_sweep(struct attachments *attachments)
 		qsort(named.ids, named.cnt, sizeof(*named.ids), id_order);
 	if (err == 0 && !social_lists_each(store, row_sweep, &named))
 		err = WEFT_EDAMAGED;
+	if (err == 0)
+		err = social_marks_each(store, NULL, mark_sweep, &marks);
 	if (err == 0)
 		err = store_submit(store, named.batch, NULL, NULL);
 	if (err < 0)

@@ -2,6 +2,8 @@
 /* What is asked of nodes in session, as they answer, are silent or send other bytes. */
 #include "attachments_rig.h"
 
+#include "social/attachments/attachment_pieces.h"
+
 static void test_a_piece_is_asked_of_its_author_and_kept(void)
 {
 	uint8_t id[POST_ID_LEN];
@@ -19,9 +21,11 @@ static void test_a_piece_is_asked_of_its_author_and_kept(void)
 	CHECK_EQ(figures().wanted_len, 5);
 	CHECK_EQ(figures().waiting_cnt, 0);
 	CHECK_EQ(hold_cnt, 0);
-	/* What another post names is here already. */
+	/* What another post names comes for that one, too. */
 	(void)post_say(2, id);
-	CHECK_EQ(ask_cnt, 1);
+	CHECK_EQ(ask_cnt, 2);
+	CHECK_EQ(figures().wanted_len, 5);
+	answer("hello", 0);
 	CHECK_EQ(figures().wanted_len, 10);
 	end();
 }
@@ -98,7 +102,7 @@ static void test_wrong_bytes_are_dropped_and_another_node_is_asked(void)
 	end();
 }
 
-static void test_a_piece_that_another_run_brought_counts_for_both_posts(void)
+static void test_a_piece_that_another_run_brought_is_fetched_for_each_post(void)
 {
 	uint8_t id[POST_ID_LEN];
 
@@ -115,7 +119,9 @@ static void test_a_piece_that_another_run_brought_counts_for_both_posts(void)
 	(void)post_say(2, id);
 	answer("other", 0);
 	answer(NULL, WEFT_EABSENT);
+	CHECK_EQ(figures().wanted_len, 15);
 	rig_pass(40 * NS_PER_S);
+	answer("other", 0);
 	CHECK_EQ(figures().waiting_cnt, 0);
 	CHECK_EQ(figures().wanted_len, 20);
 	end();
@@ -177,6 +183,20 @@ static void test_no_node_in_session_is_no_question(void)
 	end();
 }
 
+static int mark_count(void *arg, const struct piece_mark *mark)
+{
+	(void)mark;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned mark_cnt(void)
+{
+	unsigned cnt = 0;
+
+	return social_marks_each(rig_ground.store, NULL, mark_count, &cnt) < 0 ? UINT32_MAX : cnt;
+}
+
 static void test_a_deleted_post_ends_its_run_and_sweeps_what_it_had(void)
 {
 	uint8_t id[POST_ID_LEN];
@@ -197,8 +217,10 @@ static void test_a_deleted_post_ends_its_run_and_sweeps_what_it_had(void)
 	CHECK_EQ(figures().wanted_len, 0);
 	CHECK_EQ(figures().post_cnt, 0);
 	CHECK_EQ(sweep_cnt, 0);
+	CHECK_EQ(mark_cnt(), 1);
 	rig_pass(ATTACHMENT_SWEEP_NS + 5 * NS_PER_S);
 	CHECK_EQ(sweep_cnt, 1);
+	CHECK_EQ(mark_cnt(), 0);
 	rig_pass(ATTACHMENT_SWEEP_EVERY_NS);
 	CHECK_EQ(sweep_cnt, 1);
 	end();
@@ -232,7 +254,7 @@ int main(void)
 	RUN(test_a_silent_node_keeps_no_place_and_is_asked_at_its_next_sync);
 	RUN(test_a_node_is_tried_again_at_longer_and_longer_times);
 	RUN(test_wrong_bytes_are_dropped_and_another_node_is_asked);
-	RUN(test_a_piece_that_another_run_brought_counts_for_both_posts);
+	RUN(test_a_piece_that_another_run_brought_is_fetched_for_each_post);
 	RUN(test_two_posts_of_one_author_are_fetched_at_once_and_no_more);
 	RUN(test_what_is_larger_comes_when_asked_for_alone);
 	RUN(test_no_node_in_session_is_no_question);

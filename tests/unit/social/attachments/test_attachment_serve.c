@@ -66,6 +66,29 @@ static void test_any_other_question_is_answered_as_one_for_what_is_not_here(void
 	end();
 }
 
+static void test_a_post_that_names_a_blob_of_other_origin_gives_it_to_nobody(void)
+{
+	struct store_batch *batch;
+	struct rig_post post;
+	uint8_t id[POST_ID_LEN];
+
+	begin();
+	id_of("hello", id);
+	batch = store_batch_new(rig_ground.store);
+	store_batch_put_blob(batch, id, "hello", 5);
+	CHECK_EQ(store_submit(rig_ground.store, batch, NULL, NULL), 0);
+	rig_settle();
+	post = post_say(1, id);
+	CHECK_EQ(figures().wanted_len, 0);
+	CHECK_EQ(question(post.id, 0, 0).code, MESH_CODE_ABSENT);
+	CHECK_EQ(figures().served_cnt, 0);
+	/* Its author proves to have it. */
+	answer("hello", 0);
+	CHECK_EQ(figures().wanted_len, 5);
+	CHECK_EQ(question(post.id, 0, 0).tail_len, 5);
+	end();
+}
+
 static void test_rubbish_is_refused(void)
 {
 	struct mesh_incoming incoming = {.is_answered = false};
@@ -101,6 +124,7 @@ int main(void)
 {
 	RUN(test_a_node_that_may_have_the_post_gets_its_pieces);
 	RUN(test_any_other_question_is_answered_as_one_for_what_is_not_here);
+	RUN(test_a_post_that_names_a_blob_of_other_origin_gives_it_to_nobody);
 	RUN(test_rubbish_is_refused);
 	RUN(test_1200_questions_a_minute_are_answered_and_one_more_is_not);
 	return check_done();
