@@ -68,6 +68,20 @@ static void leave_write(struct groups *groups, const struct group_row *row, stru
 	ask->notes[ask->note_cnt++] = (struct group_span){note->start, writer_len(note)};
 }
 
+/* Hides that came of late: a member that has a session for long would ask for them in its next round. */
+static void hides_write(struct groups *groups, const struct group_row *row,
+			struct store_snapshot *snapshot, struct group_ask_message *ask)
+{
+	uint64_t now_ms = social_wall_ms(&groups->params.ground);
+	struct group_page_message *page = &groups->page;
+
+	*page = (struct group_page_message){0};
+	social_groups_hides(groups, row->group,
+			    now_ms > GROUP_FRESH_MS ? now_ms - GROUP_FRESH_MS : 0, snapshot, page);
+	for (unsigned i = 0; i < page->hide_cnt && ask->note_cnt < GROUP_NOTES_MAX; i++)
+		ask->notes[ask->note_cnt++] = page->hides[i];
+}
+
 static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
 
 static bool asking_send(struct group_asking *asking, uint64_t after, uint64_t now_ns)
@@ -75,6 +89,7 @@ static bool asking_send(struct group_asking *asking, uint64_t after, uint64_t no
 	struct groups *groups = asking->groups;
 	const struct group_row *row = row_of(groups, &asking->what);
 	struct group_ask_message *message = &groups->ask;
+	struct store_snapshot *snapshot = NULL;
 	uint8_t proof[GROUP_NOTE_LEN_MAX], note[GROUP_NOTE_LEN_MAX];
 	struct writer w = writer_of(groups->made, sizeof(groups->made)),
 		      p = writer_of(proof, sizeof(proof)), n = writer_of(note, sizeof(note));
@@ -97,7 +112,13 @@ static bool asking_send(struct group_asking *asking, uint64_t after, uint64_t no
 	heads_write(groups, row, message);
 	member_write(groups, row, asking->what.peer, &p, message);
 	leave_write(groups, row, &n, message);
+	if (after == 0 && row->group->hide_cnt > 0 &&
+	    social_group_member(row->now.state, asking->what.peer) &&
+	    store_snapshot_open(groups->params.ground.store, &snapshot) == 0)
+		hides_write(groups, row, snapshot, message);
 	social_group_ask_write(&w, message);
+	if (snapshot)
+		store_snapshot_close(snapshot);
 	weft_assert(!w.bad);
 	ask.payload_len = writer_len(&w);
 	memcpy(ask.peer.key, asking->what.peer, MESH_KEY_LEN);

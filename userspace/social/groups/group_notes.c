@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Posts that moderators hide, and members that go. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "social/groups/groups_state.h"
 
 /* --- hides --- */
 
 static int hide_take(struct groups *groups, struct group *group, const struct group_hide *hide,
-		     const uint8_t *bytes, size_t len)
+		     const struct group_span *bytes, const struct group_put_done *done)
 {
 	const struct groups_params *params = &groups->params;
 	enum group_role role;
@@ -18,7 +19,7 @@ static int hide_take(struct groups *groups, struct group *group, const struct gr
 	if (!social_groups_role(group, hide->signer, &role) ||
 	    !social_role_may(role, GROUP_ACT_HIDE))
 		return WEFT_EREFUSED;
-	if ((err = social_groups_put_hide(groups, group, hide, bytes, len)) < 0)
+	if ((err = social_groups_put_hide(groups, group, hide, bytes, done)) < 0)
 		return err;
 	if (params->hidden)
 		params->hidden(params->ctx, hide, groups->now_ns);
@@ -63,12 +64,14 @@ static void leave_take(struct groups *groups, struct group *group, const struct 
 void social_groups_note_take(struct groups *groups, struct group *group, const uint8_t *bytes,
 			     size_t len, uint64_t now_ns)
 {
+	const struct group_span span = {bytes, len};
+	const struct group_put_done none = {0};
 	struct group_leave leave;
 	struct group_hide hide;
 
 	/* The tag is signed and not sent, so one of the two fits. */
 	if (social_hide_read(bytes, len, &hide) == 0)
-		(void)hide_take(groups, group, &hide, bytes, len);
+		(void)hide_take(groups, group, &hide, &span, &none);
 	else if (social_leave_read(bytes, len, &leave) == 0)
 		leave_take(groups, group, &leave, now_ns);
 	else
@@ -92,6 +95,29 @@ static void tell(struct groups *groups, const struct group *group, uint64_t now_
 	}
 }
 
+struct hide_wait {
+	struct groups *groups;
+	uint8_t group[GROUP_ID_LEN];
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+
+static void hide_durable(void *arg, int err)
+{
+	struct hide_wait wait = *(struct hide_wait *)arg;
+	struct groups *groups = wait.groups;
+	const struct group *group = social_groups_lookup(groups, wait.group);
+
+	free(arg);
+	groups->stats.failed_cnt += err < 0;
+	if (groups->is_stopped)
+		return;
+	if (err == 0 && group)
+		tell(groups, group, groups->now_ns);
+	if (wait.done)
+		wait.done(wait.arg, err);
+}
+
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 			   const struct group_hide *what, uint64_t now_ns)
 {
@@ -104,6 +130,8 @@ int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 				  .time_ms = social_wall_ms(&groups->params.ground)};
 	uint8_t bytes[GROUP_NOTE_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct group_put_done done = {.done = hide_durable};
+	struct hide_wait *wait;
 	int err;
 
 	groups->now_ns = now_ns;
@@ -114,11 +142,14 @@ int social_group_hide_post(struct groups *groups, const struct group_ask *ask,
 		return WEFT_EABSENT;
 	hide.signer = node_key_public(person);
 	social_hide_write(&w, &hide, person);
-	if ((err = hide_take(groups, group, &hide, bytes, writer_len(&w))) < 0)
-		return err;
-	tell(groups, group, now_ns);
-	/* Batches become durable in their order. */
-	return social_groups_submit_for(groups, store_batch_new(groups->params.ground.store), ask);
+	if (!(done.arg = wait = malloc(sizeof(*wait))))
+		return -ENOMEM;
+	*wait = (struct hide_wait){.groups = groups, .done = ask->done, .arg = ask->arg};
+	memcpy(wait->group, group->id, sizeof(wait->group));
+	err = hide_take(groups, group, &hide, &(struct group_span){bytes, writer_len(&w)}, &done);
+	if (err < 0)
+		free(wait);
+	return err;
 }
 
 static bool is_only_admin(const struct group *group, const uint8_t *person)

@@ -418,7 +418,8 @@ static void sum_replace(struct groups *groups, struct group *group, uint64_t for
 }
 
 int social_groups_put_hide(struct groups *groups, struct group *group,
-			   const struct group_hide *hide, const void *bytes, size_t len)
+			   const struct group_hide *hide, const struct group_span *bytes,
+			   const struct group_put_done *done)
 {
 	uint64_t now_ms = social_wall_ms(&groups->params.ground), former_ms;
 	uint8_t key[GROUP_KEY_BYTES], value[POST_VALUE_LEN], name[GROUP_HIDE_NAME_LEN];
@@ -433,20 +434,20 @@ int social_groups_put_hide(struct groups *groups, struct group *group,
 	/* No two of a group come at one time, so a time is a cursor. */
 	if (now_ms <= group->hidden_ms)
 		now_ms = group->hidden_ms + 1;
-	sum_replace(groups, group, former_ms, bytes, len);
+	sum_replace(groups, group, former_ms, bytes->bytes, bytes->len);
 	batch = store_batch_new(groups->params.ground.store);
 	if (former_ms)
 		store_batch_delete(batch, STORE_GROUPS,
 				   key_of(key, GROUP_KIND_HIDE, group->id, former_ms));
-	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_HIDE, group->id, now_ms), bytes,
-			len);
+	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_HIDE, group->id, now_ms),
+			bytes->bytes, bytes->len);
 	writer_bytes(&w, group->id, GROUP_ID_LEN);
 	writer_be64(&w, now_ms);
 	writer_u8(&w, hide->is_hidden);
 	social_hide_name(hide, name);
 	store_batch_put(batch, STORE_GROUPS, key_of(key, GROUP_KIND_POST, name, 0), value,
 			writer_len(&w));
-	if ((err = social_groups_submit(groups, batch, NULL, NULL)) < 0)
+	if ((err = social_groups_submit(groups, batch, done->done, done->arg)) < 0)
 		return err;
 	group->hide_cnt += former_ms == 0;
 	group->hidden_ms = now_ms;

@@ -154,8 +154,8 @@ int social_group_rekey(struct groups *groups, const struct group_ask *ask, uint6
 WEFT_MUST_CHECK
 int social_group_leave(struct groups *groups, const struct group_ask *ask, uint64_t now_ns);
 /*
- * social_group_hide_post: author, logical_id and is_hidden of what. WEFT_EREFUSED, the person is no
- * moderator. WEFT_EFULL: GROUP_HIDES_MAX.
+ * social_group_hide_post: author, logical_id and is_hidden of what. Once that is durable, members that
+ * have a session hear of it. WEFT_EREFUSED: the person is no moderator. WEFT_EFULL: GROUP_HIDES_MAX.
  */
 WEFT_MUST_CHECK
 int social_group_hide_post(struct groups *groups, const struct group_ask *ask,

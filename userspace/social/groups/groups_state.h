@@ -22,6 +22,7 @@
 #define GROUP_TIMEOUT_NS      (20ull * 1000000000)
 #define GROUP_ABSENT_NS	      (60ull * 1000000000)
 #define GROUP_ROUND_NS	      (300ull * 1000000000)
+#define GROUP_FRESH_MS	      (300ull * 1000) /* hides that came since then go with each question */
 
 /* A state with its bytes, on the heap; bytes NULL: none. */
 struct group_held {
@@ -233,10 +234,18 @@ const struct node_key *social_groups_secret(struct groups *groups, const uint8_t
 /* social_groups_secret_take: from the disk, the caller's to free; NULL: none. */
 struct node_key *social_groups_secret_take(struct groups *groups, const uint8_t *key);
 void social_groups_secrets_fini(struct groups *groups);
-/* What was hidden: 0 or WEFT_EFULL, WEFT_EEXISTS (not newer), an error of the disk. */
+/*
+ * What was hidden: 0 or WEFT_EFULL, WEFT_EEXISTS (not newer), an error of the disk. done->done (NULL: an
+ * error is counted) is called when it is durable if 0 is returned.
+ */
+struct group_put_done {
+	void (*done)(void *arg, int err);
+	void *arg;
+};
 WEFT_MUST_CHECK
 int social_groups_put_hide(struct groups *groups, struct group *group,
-			   const struct group_hide *hide, const void *bytes, size_t len);
+			   const struct group_hide *hide, const struct group_span *bytes,
+			   const struct group_put_done *done);
 /* social_groups_hides fills page with the hides that came after that; they lie in snapshot. */
 void social_groups_hides(struct groups *groups, const struct group *group, uint64_t after,
 			 struct store_snapshot *snapshot, struct group_page_message *page);
