@@ -66,7 +66,7 @@ static void test_any_other_question_is_answered_as_one_for_what_is_not_here(void
 	end();
 }
 
-static void test_a_post_that_names_a_blob_of_other_origin_gives_it_to_nobody(void)
+static void test_a_post_that_names_a_blob_of_other_origin_gives_it_to_none(void)
 {
 	struct store_batch *batch;
 	struct rig_post post;
@@ -124,7 +124,7 @@ int main(void)
 {
 	RUN(test_a_node_that_may_have_the_post_gets_its_pieces);
 	RUN(test_any_other_question_is_answered_as_one_for_what_is_not_here);
-	RUN(test_a_post_that_names_a_blob_of_other_origin_gives_it_to_nobody);
+	RUN(test_a_post_that_names_a_blob_of_other_origin_gives_it_to_none);
 	RUN(test_rubbish_is_refused);
 	RUN(test_1200_questions_a_minute_are_answered_and_one_more_is_not);
 	return check_done();
