@@ -77,8 +77,8 @@ bool social_lists_each(struct store *store, bool (*fn)(void *arg, const struct l
 		       void *arg);
 
 /*
- * A post may name any id. So what lies in the store is of a post in two cases: this node's person wrote
- * the post, or a run of the post got it from another node. A piece of a run has a row of STORE_META:
+ * A post may name any id. So a piece is of a post in two cases. This node's person wrote the post, or
+ * a run of the post got the piece from another node. A piece of a run has a row of STORE_META:
  *
  *	"attached:" post id, attachment u32be, piece u32be	1
  *
