@@ -47,6 +47,8 @@ static void nodes_up(const struct mem_link *link)
 
 		social_config_defaults(&node->config.social);
 		node->config.social.posts.post_cap = 4096;
+		/* Syncs alone are looked at: a keeper would get sealed copies of what it may not read. */
+		node->config.social.replicas.target = 0;
 		sim_start(node);
 	}
 }
