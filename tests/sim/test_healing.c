@@ -18,6 +18,7 @@
 #include "support/check.h"
 #include "support/mem_nat.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 #include "support/sim_trace.h"
 
 #define NODES	      100u
@@ -141,21 +142,9 @@ static unsigned draw(unsigned below)
 	return (unsigned)random_below(&sim.dice, below);
 }
 
-static void connect_done(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)err, (void)actual_key;
-}
-
 static void node_connect(struct sim_node *from, const struct sim_node *to)
 {
-	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = 1};
-
-	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
-	sim_wake(from);
-	if (mesh_connect(node_mesh(from->node),
-			 &(struct mesh_connect){
-				 .peer = &peer, .timeout_ns = 60 * NS_PER_S, .done = connect_done},
-			 sim.now_ns) < 0)
+	if (!sim_dial(from, to))
 		abort();
 }
 

@@ -7,11 +7,11 @@
  *     node 192.168.1.2 -- NAT 5.0.0.1 -- peers 5.1.0.1, 5.2.0.1 -- referee 5.3.0.1, dialled by both
  */
 #include "codec/stun.h"
-#include "mesh/mesh.h"
 #include "reachability/reachability.h"
 #include "support/check.h"
 #include "support/mem_nat.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 
 #define PEERS 2u
 /* docs/paths.md: 3 s after the start and 1 s after a session; of two rounds; judged after 5 s. */
@@ -43,24 +43,6 @@ static struct sim_node *place(const uint8_t ip[4])
 	return placed;
 }
 
-static void connect_done(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)err, (void)actual_key;
-}
-
-static bool node_connect(struct sim_node *from, const struct sim_node *to)
-{
-	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = 1};
-
-	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
-	sim_wake(from);
-	return mesh_connect(node_mesh(from->node),
-			    &(struct mesh_connect){.peer = &peer,
-						   .timeout_ns = 60 * NS_PER_S,
-						   .done = connect_done},
-			    sim.now_ns) == 0;
-}
-
 /* rule NULL: the node is at the outside address itself. servers: of STUN, that the node asks. */
 static void yard_open(const struct mem_nat_rule *rule, unsigned server_cnt)
 {
@@ -90,10 +72,10 @@ static bool yard_connect(unsigned peer_cnt, bool has_referee)
 	bool is_done = true;
 
 	for (unsigned i = 0; i < peer_cnt; i++)
-		is_done &= !has_referee || node_connect(peers[i], referee);
+		is_done &= !has_referee || sim_dial(peers[i], referee);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	for (unsigned i = 0; i < peer_cnt; i++)
-		is_done &= node_connect(node, peers[i]);
+		is_done &= sim_dial(node, peers[i]);
 	return is_done;
 }
 
@@ -216,7 +198,7 @@ static void test_no_third_node_leaves_it_unknown(void)
 	CHECK_EQ(view()->kind, REACHABILITY_UNKNOWN);
 	CHECK(strstr(view()->evidence, "no third node"));
 	/* A referee is there from now on: each minute the question is asked again. */
-	CHECK(node_connect(peers[0], referee));
+	CHECK(sim_dial(peers[0], referee));
 	CHECK(becomes(REACHABILITY_PUNCHABLE, 66 * NS_PER_S));
 	sim_fini(&sim);
 }
@@ -322,7 +304,7 @@ static void test_udp_that_is_blocked_and_comes_back_is_noticed(void)
 	rule.blocks_udp = false;
 	mem_nat_change(&nat, &rule, sim.now_ns);
 	for (unsigned i = 0; i < PEERS; i++)
-		CHECK(node_connect(node, peers[i]));
+		CHECK(sim_dial(node, peers[i]));
 	CHECK(becomes(REACHABILITY_PUNCHABLE, FIRST_NS)); /* a session shows that UDP works */
 	CHECK_EQ(prober_judges(), REACHABILITY_PUNCHABLE);
 	sim_fini(&sim);

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "social/replicas/replicas.h"
 #include "social/sync/sync.h"
 #include "social/write/post_make.h"
 #include "support/check.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 #include "support/sim_people.h"
 
 #define PEOPLE	8u
@@ -40,25 +40,14 @@ static const uint8_t *key_of(unsigned person)
 	return node_key_public(sim.nodes[person].key);
 }
 
-static void connect_done(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)err, (void)actual_key;
-}
-
 /* All pairs of nodes that are up. */
 static void meet_all(void)
 {
 	for (unsigned from = 0; from < PEOPLE; from++)
 		for (unsigned to = 0; to < from; to++) {
-			struct mesh_peer peer = {.addr_cnt = 1, .addrs = &sim.nodes[to].addr};
-			const struct mesh_connect dial = {
-				.peer = &peer, .timeout_ns = 60 * NS_PER_S, .done = connect_done};
-
 			if (!sim.nodes[from].node || !sim.nodes[to].node)
 				continue;
-			memcpy(peer.key, key_of(to), sizeof(peer.key));
-			sim_wake(&sim.nodes[from]);
-			if (mesh_connect(node_mesh(sim.nodes[from].node), &dial, sim.now_ns) < 0)
+			if (!sim_dial(&sim.nodes[from], &sim.nodes[to]))
 				abort();
 		}
 }

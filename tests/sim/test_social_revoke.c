@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "social/revoke/revoke.h"
 #include "social/sync/sync.h"
 #include "social/write/post_make.h"
 #include "support/check.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 #include "support/sim_people.h"
 
 enum { ALICE, BOB, CAROL, PEOPLE };
@@ -47,20 +47,9 @@ static uint64_t on_fate(void *ctx, const struct addr *from, const struct addr *t
 	return 0;
 }
 
-static void connect_done(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)err, (void)actual_key;
-}
-
 static void meet(unsigned from, unsigned to)
 {
-	struct mesh_peer peer = {.addr_cnt = 1, .addrs = &sim.nodes[to].addr};
-	const struct mesh_connect dial = {
-		.peer = &peer, .timeout_ns = 60 * NS_PER_S, .done = connect_done};
-
-	memcpy(peer.key, key_of(to), sizeof(peer.key));
-	sim_wake(&sim.nodes[from]);
-	if (mesh_connect(node_mesh(sim.nodes[from].node), &dial, sim.now_ns) < 0)
+	if (!sim_dial(&sim.nodes[from], &sim.nodes[to]))
 		abort();
 }
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "social/groups/groups.h"
 #include "social/sync/sync.h"
 #include "social/write/social_write.h"
 #include "support/check.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 #include "support/sim_people.h"
 
 enum { ADMIN, MEMBER, LATER, PEOPLE };
@@ -65,20 +65,9 @@ static void wait_done(unsigned person, int err)
 		abort();
 }
 
-static void connect_done(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)err, (void)actual_key;
-}
-
 static void meet(unsigned from, unsigned to)
 {
-	struct mesh_peer peer = {.addr_cnt = 1, .addrs = &sim.nodes[to].addr};
-	const struct mesh_connect dial = {
-		.peer = &peer, .timeout_ns = 60 * NS_PER_S, .done = connect_done};
-
-	memcpy(peer.key, key_of(to), sizeof(peer.key));
-	sim_wake(&sim.nodes[from]);
-	if (mesh_connect(node_mesh(sim.nodes[from].node), &dial, sim.now_ns) < 0)
+	if (!sim_dial(&sim.nodes[from], &sim.nodes[to]))
 		abort();
 	(void)sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
 }

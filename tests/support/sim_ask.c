@@ -43,6 +43,22 @@ static const struct sim_outcome *outcome_of(struct sim *sim, int err, uint64_t f
 	return &outcome;
 }
 
+static void on_dialled(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg, (void)err, (void)actual_key;
+}
+
+bool sim_dial(struct sim_node *from, const struct sim_node *to)
+{
+	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = 1};
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = 60 * NS_PER_S, .done = on_dialled};
+
+	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
+	sim_wake(from);
+	return mesh_connect(node_mesh(from->node), &connect, from->sim->now_ns) == 0;
+}
+
 const struct sim_outcome *sim_reach(struct sim_node *from, const struct sim_node *to, bool is_named)
 {
 	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = is_named};

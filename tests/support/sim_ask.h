@@ -17,6 +17,8 @@ struct sim_outcome {
 	uint8_t reply[1024];
 };
 
+/* sim_dial begins a connection to where to is, at most 60 s long; how it ends is not heard. false: refused. */
+bool sim_dial(struct sim_node *from, const struct sim_node *to);
 /* sim_reach connects from with to by its key alone, or at its address as well. */
 const struct sim_outcome *sim_reach(struct sim_node *from, const struct sim_node *to,
 				    bool is_named);
