@@ -243,7 +243,7 @@ static void round_expire(struct timer *timer, uint64_t now_ns)
 	}
 }
 
-/* --- who is followed --- */
+/* --- people that are followed --- */
 
 void social_rounds_add(struct social_rounds *rounds, const uint8_t key[static NODE_KEY_LEN],
 		       uint64_t now_ns)
