@@ -99,7 +99,7 @@ void social_sync_pull_want(struct sync_pull *pull, const uint8_t row[static SYNC
 	struct sync *sync = pull->sync;
 	struct sync_wanted wanted;
 
-	if (!is_refused(pull->peer, row, sync->now_ns) && is_wanted(sync, row, &wanted))
+	if (is_wanted(sync, row, &wanted) && !is_refused(pull->peer, row, sync->now_ns))
 		wanted_add(pull, &wanted);
 }
 
@@ -109,7 +109,7 @@ bool social_sync_want(struct sync_peer *peer, const uint8_t row[static SYNC_ROW_
 {
 	struct sync_wanted wanted;
 
-	if (is_refused(peer, row, now_ns) || !is_wanted(peer->sync, row, &wanted))
+	if (!is_wanted(peer->sync, row, &wanted) || is_refused(peer, row, now_ns))
 		return false;
 	if (peer->offered_cnt == SYNC_OFFERED_MAX)
 		return false;
