@@ -234,10 +234,13 @@ void api_show_peer(struct api *api, struct control_call *call, const struct api_
 	struct mesh_peer_info peer;
 	uint8_t key[MESH_KEY_LEN];
 	struct api_peer row;
+	bool is_whole;
 
-	if (api_peer_lookup(api, in->node_id, &peer) != 1 &&
-	    !(strlen(in->node_id) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
-	      zbase32_parse(in->node_id, strlen(in->node_id), key, MESH_KEY_LEN) == MESH_KEY_LEN &&
+	is_whole =
+		strlen(in->node_id) == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
+		zbase32_parse(in->node_id, strlen(in->node_id), key, MESH_KEY_LEN) == MESH_KEY_LEN;
+	/* A node that was named, and never met, is shown by its whole id. */
+	if (!(is_whole && api_peer_lookup(api, in->node_id, &peer) == 0 &&
 	      api_peer_introduced(api, key, &peer)) &&
 	    !api_peer_read(api, call, in->node_id, &peer))
 		return;
