@@ -45,8 +45,9 @@ def test_a_store_node_says_so_and_shows_its_room(lab):
     check_eq(room(keeper)["room_bytes"], ROOM, "behind a restart")
 
 
-def test_without_deposits_and_offers_a_command_says_what_to_set(lab):
-    node = lab.daemon("a", config="[deposits]\nenabled = no\n[offers]\nenabled = no\n").start()
+def test_without_deposits_offers_and_social_a_command_says_what_to_set(lab):
+    config = "".join(f"[{part}]\nenabled = no\n" for part in ("deposits", "offers", "social"))
+    node = lab.daemon("a", config=config).start()
     for verb in ("list", "status"):
         done = node.weft("deposits", verb)
         check_eq(done.returncode, REFUSED, done.stdout)
