@@ -13,4 +13,8 @@
 WEFT_MUST_CHECK
 int folder_make_parents(const char *path, mode_t mode);
 
+/* folder_sync_parent: the name that path has in its folder is on the disk. 0, -ENAMETOOLONG or -errno. */
+WEFT_MUST_CHECK
+int folder_sync_parent(const char *path);
+
 #endif

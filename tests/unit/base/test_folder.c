@@ -41,9 +41,23 @@ static void test_a_folder_that_cannot_be_made_is_reported(void)
 	CHECK_EQ(folder_make_parents(path, 0700), -ENAMETOOLONG);
 }
 
+static void test_the_folder_of_a_path_is_synced_or_the_reason_is_reported(void)
+{
+	static char path[PATH_MAX + 8];
+
+	CHECK_EQ(folder_sync_parent("/tmp/file"), 0);
+	CHECK_EQ(folder_sync_parent("/file"), 0);
+	CHECK_EQ(folder_sync_parent("file"), 0);
+	CHECK_EQ(folder_sync_parent("/dev/null/file"), -ENOTDIR);
+	memset(path, 'a', sizeof(path) - 1);
+	path[0] = path[sizeof(path) - 3] = '/';
+	CHECK_EQ(folder_sync_parent(path), -ENAMETOOLONG);
+}
+
 int main(void)
 {
 	RUN(test_what_is_missing_on_the_way_is_made);
 	RUN(test_a_folder_that_cannot_be_made_is_reported);
+	RUN(test_the_folder_of_a_path_is_synced_or_the_reason_is_reported);
 	return check_done();
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/byte_cursor.h"
+#include "base/folder.h"
 #include "crypto/node_key.h"
 #include "crypto/sealed_file.h"
 #include "api/daemon/backup_file.h"
@@ -140,26 +141,6 @@ static int records_write(struct rows *rows)
 	return err < 0 ? err : sealed_writer_finish(rows->out);
 }
 
-/* The name is on the disk with the file. */
-static int folder_sync(const char *path)
-{
-	char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-	int fd, err;
-
-	if (!slash) {
-		free(folder);
-		return -ENOMEM;
-	}
-	slash[slash == folder] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	free(folder);
-	return err;
-}
-
 int api_backup_write(const struct backup_ask *ask, struct backup_result *out_result)
 {
 	struct rows rows = {.ask = ask};
@@ -178,7 +159,7 @@ int api_backup_write(const struct backup_ask *ask, struct backup_result *out_res
 		err = -errno;
 	close(fd);
 	if (err == 0)
-		err = folder_sync(ask->path);
+		err = folder_sync_parent(ask->path);
 	if (err < 0)
 		(void)unlink(ask->path);
 	else

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "social/bundle/bundle_record.h"
 #include "social/groups/groups.h"
 #include "social/keep/post_export.h"
@@ -426,22 +427,6 @@ static int stage_write(struct bundle_export *export)
 	}
 }
 
-static int folder_sync(const char *path)
-{
-	char folder[BUNDLE_PATH_CAP];
-	char *slash;
-	int fd, err;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	slash = strrchr(folder, '/');
-	slash[slash == folder] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 static int file_settle(struct bundle_export *export)
 {
 	struct stat st;
@@ -456,7 +441,7 @@ static int file_settle(struct bundle_export *export)
 		return err;
 	export->has_part = false;
 	export->count.byte_cnt = (uint64_t)st.st_size;
-	return folder_sync(export->path);
+	return folder_sync_parent(export->path);
 }
 
 int social_bundle_slice(struct bundle_export *export)
