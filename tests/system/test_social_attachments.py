@@ -3,7 +3,6 @@
 """Files that go with posts: made, shown, saved and fetched by the nodes that may read them."""
 import json
 import pathlib
-import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -45,19 +44,6 @@ def saved(node, lab, post_id, number, name="out"):
     return path.read_bytes()
 
 
-def refusal(node, method, **parameters):
-    """The parameters of an error of the control socket."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(node.sock))
-        sock.sendall(json.dumps({"method": f"net.weft.Social.{method}", "parameters": parameters}).encode() + b"\0")
-        data = b""
-        while not data.endswith(b"\0"):
-            data += sock.recv(65536)
-    reply = json.loads(data[:-1])
-    check("error" in reply, "it was taken")
-    return reply["parameters"]
-
-
 def test_a_file_of_each_length_comes_back_as_it_was(lab):
     node = lab.daemon("a").start()
     lengths = (0, 1, 200 << 10, 262144, 262145, 700001)
@@ -97,7 +83,7 @@ def test_32_files_are_taken_and_one_more_is_refused(lab):
     ask = {"text": "many", "to": "friends", "people": [], "mentions": []}
     post = node.call("WritePost", attachments=files[:MAX_FILES], **ask)["post"]
     check_eq([row["size"] for row in shown(node, post["post_id"])], list(range(MAX_FILES)), "files")
-    check("32 at most" in refusal(node, "WritePost", attachments=files, **ask)["why"], "one more")
+    check("32 at most" in node.refusal("WritePost", attachments=files, **ask)["why"], "one more")
     done = node.weft("post", "write", "none", "--attach", "/nowhere")
     check(done.returncode != OK, "no such file")
     done = node.weft("post", "write", "folder", "--attach", str(lab.dir))

@@ -5,7 +5,6 @@ import json
 import pathlib
 import select
 import signal
-import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -62,21 +61,8 @@ def test_501_readers_are_refused_with_advice_and_500_fit(lab):
     ask = {"text": "many", "to": "people", "mentions": []}
     post = node.call("WritePost", people=people[:500], **ask)["post"]
     check_eq(len(node.call("ShowPost", post=post["post_id"])["readers"]), 500, "readers")
-    refused = control(node, "WritePost", people=people, **ask)
+    refused = node.refusal("WritePost", people=people, **ask)
     check("500 readers at most" in refused["why"] and "weft group create" in refused["next"], refused)
-
-
-def control(node, method, **parameters):
-    """The parameters of an error of the control socket."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(node.sock))
-        sock.sendall(json.dumps({"method": f"net.weft.Social.{method}", "parameters": parameters}).encode() + b"\0")
-        data = b""
-        while not data.endswith(b"\0"):
-            data += sock.recv(65536)
-    reply = json.loads(data[:-1])
-    check("error" in reply, "it was taken")
-    return reply["parameters"]
 
 
 def test_a_text_of_256_kib_is_refused_and_others_come_back_as_typed(lab):

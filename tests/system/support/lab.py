@@ -148,7 +148,17 @@ class Daemon:
 
     def call(self, method, /, **parameters):
         """What the control socket answers, also where the command has no word for it."""
-        parameters = self.lab.discovery.parameters(self, method, parameters)
+        reply = self.answer(method, self.lab.discovery.parameters(self, method, parameters))
+        check("error" not in reply, f"{method}: {reply}")
+        return reply["parameters"]
+
+    def refusal(self, method, /, **parameters):
+        """The parameters of the error with which the control socket answers."""
+        reply = self.answer(method, parameters)
+        check("error" in reply, f"{method} was taken")
+        return reply["parameters"]
+
+    def answer(self, method, parameters):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.sock))
             request = {"method": full_name(method), "parameters": parameters}
@@ -156,9 +166,7 @@ class Daemon:
             text = b""
             while not text.endswith(b"\0"):
                 text += client.recv(65536)
-        reply = json.loads(text[:-1])
-        check("error" not in reply, f"{method}: {reply}")
-        return reply["parameters"]
+        return json.loads(text[:-1])
 
     def judged(self):
         """Datagrams by what became of them, in the driver and at all sockets."""
