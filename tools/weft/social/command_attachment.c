@@ -29,11 +29,10 @@ struct saving {
 	struct progress progress;
 };
 
-static int save_fail(const struct saving *saving, const char *path, int err)
+static int save_fail(const char *path, int err)
 {
 	bool is_there = err == EEXIST;
 
-	(void)saving;
 	return client_say_error(STATUS_FAILED, path, strerror(err),
 				is_there ? "give another path, or --force to replace the file"
 					 : "see that the folder is there and can be written");
@@ -49,16 +48,16 @@ static int place_open(struct saving *saving, const struct api_read_attachment_ou
 	if (saving->is_folder) {
 		more = snprintf(saving->path + len, sizeof(saving->path) - len, "/%s", name);
 		if (more < 0 || (size_t)more >= sizeof(saving->path) - len)
-			return save_fail(saving, name, ENAMETOOLONG);
+			return save_fail(name, ENAMETOOLONG);
 	}
 	more = snprintf(saving->part_path, sizeof(saving->part_path), "%s" PART_END, saving->path);
 	if (more < 0 || (size_t)more >= sizeof(saving->part_path))
-		return save_fail(saving, saving->path, ENAMETOOLONG);
+		return save_fail(saving->path, ENAMETOOLONG);
 	if (!invocation_option(saving->inv, "force") && access(saving->path, F_OK) == 0)
-		return save_fail(saving, saving->path, EEXIST);
+		return save_fail(saving->path, EEXIST);
 	saving->fd = open(saving->part_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 			  0666);
-	return saving->fd < 0 ? save_fail(saving, saving->part_path, errno) : STATUS_OK;
+	return saving->fd < 0 ? save_fail(saving->part_path, errno) : STATUS_OK;
 }
 
 static int bytes_write(struct saving *saving, const char *text)
@@ -80,8 +79,8 @@ static int bytes_write(struct saving *saving, const char *text)
 	free(bytes);
 	saving->done += at;
 	if (!is_read)
-		return save_fail(saving, saving->path, bytes ? EBADMSG : ENOMEM);
-	return at < len ? save_fail(saving, saving->part_path, errno) : STATUS_OK;
+		return save_fail(saving->path, bytes ? EBADMSG : ENOMEM);
+	return at < len ? save_fail(saving->part_path, errno) : STATUS_OK;
 }
 
 static int part_ask(struct saving *saving, const struct api_read_attachment_out **out)
@@ -112,7 +111,7 @@ static int parts_read(struct saving *saving)
 			.verb = "saving", .done = saving->done, .cnt = saving->size};
 
 		if (!*part->base64)
-			return save_fail(saving, saving->path, EBADMSG);
+			return save_fail(saving->path, EBADMSG);
 		progress_show(&saving->progress, &state);
 		if ((status = part_ask(saving, &part)) != STATUS_OK)
 			return status;
@@ -130,7 +129,7 @@ static int file_name(struct saving *saving)
 	/* A file system that cannot refuse to replace: what stood there was looked for before. */
 	if (err == EINVAL && rename(saving->part_path, saving->path) == 0)
 		err = 0;
-	return err ? save_fail(saving, saving->path, err) : STATUS_OK;
+	return err ? save_fail(saving->path, err) : STATUS_OK;
 }
 
 int run_post_save(struct invocation *inv)
@@ -144,7 +143,7 @@ int run_post_save(struct invocation *inv)
 		return client_say_error(STATUS_USAGE, inv->args[1], "it is no number",
 					"weft post show lists attachments, from 0 on");
 	if (!path_absolute(inv->args[2], saving.path))
-		return save_fail(&saving, inv->args[2], ENAMETOOLONG);
+		return save_fail(inv->args[2], ENAMETOOLONG);
 	saving.is_folder = stat(saving.path, &st) == 0 && S_ISDIR(st.st_mode);
 	progress_init(&saving.progress, inv->has_terminal_err);
 	status = parts_read(&saving);
