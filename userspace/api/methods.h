@@ -112,6 +112,10 @@ bool api_peer_introduced(const struct api *api, const uint8_t *key,
 			 struct mesh_peer_info *out_peer);
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);
+/* api_addrs_read: addresses with ports, for name; false: call was failed. */
+bool api_addrs_read(struct control_call *call, const char *name,
+		    const struct api_string_list *given,
+		    struct addr out_addrs[static MESH_PEER_ADDRS_MAX], unsigned *out_cnt);
 
 /*
  * relayed_reason.c. api_relayed_reason: why the session with peer goes through a relay; false: it does

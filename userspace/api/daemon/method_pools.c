@@ -194,49 +194,7 @@ static bool read_deposits(const struct api *api, struct fair_view *out)
 	return api->deposits;
 }
 
-static bool read_hosted_posts(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_posts_hosted_view(social_posts_of(api->social), out);
-	return api->social;
-}
-
-static bool read_addressed_posts(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_posts_addressed_view(social_posts_of(api->social), out);
-	return api->social;
-}
-
-static bool read_social_requests(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_requests_view(social_people(api->social), out);
-	return api->social;
-}
-
-static bool read_social_audience(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_audience_view(social_people(api->social), out);
-	return api->social;
-}
-
-static bool read_social_profiles(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_profiles_view(social_people(api->social), out);
-	return api->social;
-}
-
-static bool read_group_invites(const struct api *api, struct fair_view *out)
-{
-	if (api->social)
-		social_group_invites_view(social_groups_of(api->social), out);
-	return api->social;
-}
-
-/* The pools of neighbours, routes and sync: those that a node's social layer has. */
+/* The pools of the social layer: none where it is off. */
 #define READ_SOCIAL(name, call)                                                                    \
 	static bool read_##name(const struct api *api, struct fair_view *out)                      \
 	{                                                                                          \
@@ -244,6 +202,12 @@ static bool read_group_invites(const struct api *api, struct fair_view *out)
 			call;                                                                      \
 		return api->social;                                                                \
 	}
+READ_SOCIAL(hosted_posts, social_posts_hosted_view(social_posts_of(api->social), out))
+READ_SOCIAL(addressed_posts, social_posts_addressed_view(social_posts_of(api->social), out))
+READ_SOCIAL(social_requests, social_requests_view(social_people(api->social), out))
+READ_SOCIAL(social_audience, social_audience_view(social_people(api->social), out))
+READ_SOCIAL(social_profiles, social_profiles_view(social_people(api->social), out))
+READ_SOCIAL(group_invites, social_group_invites_view(social_groups_of(api->social), out))
 READ_SOCIAL(social_routes, social_routes_view(social_routes_of(api->social), out))
 READ_SOCIAL(check_ins, social_anchors_view(social_anchors_of(api->social), out))
 READ_SOCIAL(mesh_slots, social_slots_view(social_slots_of(api->social), out))

@@ -196,41 +196,20 @@ static void add_fail(struct control_call *call, int err, const char *name)
 	control_fail_of(call, err, name, rows);
 }
 
-/* false: call was failed. */
-static bool places_read(struct control_call *call, const struct api_add_anchor_in *in,
-			struct peer_places *out_places)
-{
-	*out_places = (struct peer_places){.addr_cnt = 0};
-	if (in->has_addresses && in->addresses.cnt > PEER_ADDRS_MAX) {
-		control_fail(call, WEFT_ETOOLARGE, in->anchor, "more than 8 addresses",
-			     "give those that are likely to answer");
-		return false;
-	}
-	for (size_t i = 0; in->has_addresses && i < in->addresses.cnt; i++) {
-		struct addr *addr = &out_places->addrs[out_places->addr_cnt++];
-
-		if (addr_parse(in->addresses.rows[i], addr) == 0 && addr->port)
-			continue;
-		control_fail(call, WEFT_EMALFORMED, in->addresses.rows[i],
-			     "not an address with a port",
-			     "write it like 192.0.2.1:7000 or [2001:db8::1]:7000");
-		return false;
-	}
-	return true;
-}
-
 void api_add_anchor(struct api *api, struct control_call *call, const struct api_add_anchor_in *in,
 		    uint64_t now_ns)
 {
 	struct people *people = api_people(api, call);
 	struct social_anchor_ask ask = {.key = NULL};
 	uint8_t key[NODE_KEY_LEN];
-	struct peer_places places;
+	struct peer_places places = {.addr_cnt = 0};
 	unsigned persona;
 	int err;
 
 	if (!people || !api_persona_read(people, call, API_NUMBER(in, persona), &persona) ||
-	    !api_node_id_read(api, call, in->anchor, key) || !places_read(call, in, &places))
+	    !api_node_id_read(api, call, in->anchor, key) ||
+	    (in->has_addresses &&
+	     !api_addrs_read(call, in->anchor, &in->addresses, places.addrs, &places.addr_cnt)))
 		return;
 	ask.key = key;
 	ask.places = &places;

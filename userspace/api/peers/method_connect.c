@@ -218,25 +218,25 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 	free(connecting);
 }
 
-/* connecting_parse reads the addresses of the call; false: it was failed. */
-static bool connecting_parse(struct connecting *connecting, struct control_call *call,
-			     const struct api_string_list *given)
+bool api_addrs_read(struct control_call *call, const char *name,
+		    const struct api_string_list *given,
+		    struct addr out_addrs[static MESH_PEER_ADDRS_MAX], unsigned *out_cnt)
 {
 	if (given->cnt > MESH_PEER_ADDRS_MAX) {
-		control_fail(call, WEFT_ETOOLARGE, connecting->name, "more than 8 addresses",
+		control_fail(call, WEFT_ETOOLARGE, name, "more than 8 addresses",
 			     "give those that are likely to answer");
 		return false;
 	}
 	for (size_t i = 0; i < given->cnt; i++) {
 		const char *text = given->rows[i];
 
-		if (addr_parse(text, &connecting->addrs[i]) < 0 || !connecting->addrs[i].port) {
+		if (addr_parse(text, &out_addrs[i]) < 0 || !out_addrs[i].port) {
 			control_fail(call, WEFT_EMALFORMED, text, "not an address with a port",
 				     "write it like 192.0.2.1:7000 or [2001:db8::1]:7000");
 			return false;
 		}
 	}
-	connecting->addr_cnt = (unsigned)given->cnt;
+	*out_cnt = (unsigned)given->cnt;
 	return true;
 }
 
@@ -279,7 +279,8 @@ void api_connect_peer(struct api *api, struct control_call *call,
 	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
 	if (connecting_is_banned(connecting, call))
 		goto free_connecting;
-	if (!connecting_parse(connecting, call, &in->addresses))
+	if (!api_addrs_read(call, connecting->name, &in->addresses, connecting->addrs,
+			    &connecting->addr_cnt))
 		goto free_connecting;
 	peer = (struct mesh_peer){
 		.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt, .is_chosen = true};

@@ -2,6 +2,7 @@
 /* ShowSocial, OpenPeoplePage, ClosePages. */
 #include "api/http/web_routes.h"
 #include "api/methods.h"
+#include "api/social/person_words.h"
 
 #define CODE_LIFE_S 120 /* gateway/page/page_token.h */
 
@@ -9,11 +10,8 @@ void api_show_social(struct api *api, struct control_call *call,
 		     const struct api_show_social_in *in, uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
-	if (!api->social) {
-		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
-			     "set social.enabled = yes in weft.conf and start weftd again");
+	if (!api_people(api, call))
 		return;
-	}
 	api_reply(call, show_social,
 		  .social = {.person = api_id(control_blocks(call), api->own_key)});
 }

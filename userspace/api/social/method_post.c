@@ -341,8 +341,8 @@ void api_link_post(struct api *api, struct control_call *call, const struct api_
 		api_post_open_fail(call, err, in->post);
 	else
 		api_reply(call, link_post,
-			  .link = varlink_format(blocks, "/p/%s/%s", api_id(blocks, id),
-						 api_id(blocks, view.author)));
+			  .link = varlink_format(blocks, POST_LINK_PREFIX "%s/%s",
+						 api_id(blocks, id), api_id(blocks, view.author)));
 }
 
 /* --- marks --- */

@@ -30,6 +30,7 @@ bool api_post_person_read(struct api *api, struct control_call *call, const char
 			  uint8_t out_key[static NODE_KEY_LEN]);
 bool api_post_persona_read(struct api *api, struct control_call *call, const char *name,
 			   unsigned *out_persona);
+#define POST_LINK_PREFIX "/p/" /* /p/POST/AUTHOR */
 /* A cursor is the time and the id of a post. api_post_cursor_read: false: call was failed. */
 bool api_post_cursor_read(struct control_call *call, const char *text, struct post_cursor *out);
 const char *api_post_cursor(struct varlink_blocks *blocks, const struct post_cursor *cursor);

@@ -3,16 +3,9 @@
 #include <string.h>
 
 #include "api/social/method_post.h"
+#include "api/social/person_words.h"
 #include "social/keep/post_store.h"
 #include "social/replicas/replicas.h"
-
-static bool is_on(const struct api *api, struct control_call *call)
-{
-	if (!api->social)
-		control_fail(call, WEFT_EREFUSED, "social", "it is switched off",
-			     "set social.enabled = yes in weft.conf and start weftd again");
-	return api->social;
-}
 
 struct holding {
 	struct varlink_blocks *blocks;
@@ -42,7 +35,7 @@ void api_show_replicas(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!is_on(api, call) || !api_post_id_read(api, call, in->post, post))
+	if (!api_people(api, call) || !api_post_id_read(api, call, in->post, post))
 		return;
 	if (social_posts_known(social_posts_of(api->social), post) != POST_HELD) {
 		control_fail(call, WEFT_EABSENT, in->post, "no such post is here",
@@ -71,7 +64,7 @@ void api_show_social_quota(struct api *api, struct control_call *call,
 	struct replicas_stats stats;
 
 	(void)in, (void)now_ns;
-	if (!is_on(api, call))
+	if (!api_people(api, call))
 		return;
 	social_posts_quota(social_posts_of(api->social), &quota);
 	social_replicas_stats(social_replicas_of(api->social), &stats);

@@ -169,7 +169,6 @@ void api_reach_person(struct api *api, struct control_call *call,
 
 /* --- OpenPost --- */
 
-#define LINK_PREFIX "/p/"
 #define KEY_LETTERS ZBASE32_TEXT_LEN(NODE_KEY_LEN)
 
 struct link_opening {
@@ -181,9 +180,9 @@ struct link_opening {
 /* "/p/POST/AUTHOR", also behind the address of a page. */
 static bool link_read(const char *link, uint8_t *out_id, uint8_t *out_author)
 {
-	const char *at = strstr(link, LINK_PREFIX);
+	const char *at = strstr(link, POST_LINK_PREFIX);
 
-	at = at ? at + strlen(LINK_PREFIX) : NULL;
+	at = at ? at + strlen(POST_LINK_PREFIX) : NULL;
 	return at && strlen(at) == 2 * KEY_LETTERS + 1 && at[KEY_LETTERS] == '/' &&
 	       zbase32_parse(at, KEY_LETTERS, out_id, POST_ID_LEN) == POST_ID_LEN &&
 	       zbase32_parse(at + KEY_LETTERS + 1, KEY_LETTERS, out_author, NODE_KEY_LEN) ==

@@ -186,7 +186,6 @@ void api_post_delivery(struct api *api, struct varlink_blocks *blocks,
 
 #define PREFIX_LETTERS_MIN 8u
 #define PREFIX_LEN	   5u /* bytes of eight letters */
-#define LINK_PREFIX	   "/p/"
 
 /* The one post that is held whose id begins so: 0, WEFT_EABSENT or WEFT_EEXISTS. */
 static int prefix_find(struct post_store *posts, const char *name, uint8_t *out_id)
@@ -213,11 +212,11 @@ static int prefix_find(struct post_store *posts, const char *name, uint8_t *out_
 static int post_find(struct api *api, const char *name, uint8_t *out_id)
 {
 	size_t len = strlen(name);
-	const char *at = strstr(name, LINK_PREFIX);
+	const char *at = strstr(name, POST_LINK_PREFIX);
 
 	/* Of a link the id is enough: the author is for a node that has it not. */
 	if (at) {
-		name = at + strlen(LINK_PREFIX);
+		name = at + strlen(POST_LINK_PREFIX);
 		len = strcspn(name, "/");
 	}
 	if (len == ZBASE32_TEXT_LEN(POST_ID_LEN) &&
