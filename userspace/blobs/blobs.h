@@ -472,7 +472,7 @@ const struct swarm *blobs_get_swarm(const struct blobs *content, uint64_t id);
 
 /*
  * The rows to which no share and no get refers: objects, chunk lists, manifests. plan only
- * counts; run deletes and compacts. done receives the outcome.
+ * counts; run deletes and compacts. done, which may be NULL, receives the outcome.
  */
 struct blobs_gc {
 	uint64_t object_cnt, blob_cnt, path_cnt;

@@ -208,7 +208,7 @@ struct deposit_draft {
 	 * whether its call was durable calls once more.
 	 */
 	const uint8_t *receipt;
-	/* called once if the call returned 0: 0, it is in the outbox, durable; else it is not */
+	/* NULL, or called once if the call returned 0: 0, it is in the outbox, durable; else it is not */
 	void (*done)(void *arg, int err);
 	void *arg;
 };

@@ -26,17 +26,11 @@ static struct deposit_draft draft_of(const struct mail_deposit *deposit)
 }
 
 /* One that the disk does not take is not in the outbox, and is put once more. */
-static void on_durable(void *arg, int err)
-{
-	(void)arg, (void)err;
-}
-
 static int on_put(void *ctx, const struct mail_deposit *deposit, uint64_t now_ns)
 {
 	struct deposit_draft draft = draft_of(deposit);
 	uint8_t id[DEPOSIT_ID_LEN];
 
-	draft.done = on_durable;
 	return deposits_put_at(((struct node *)ctx)->deposits, &draft, now_ns, id);
 }
 

@@ -73,14 +73,9 @@ static void on_release(void *ctx)
 	blobs_holder_end(node_content(ctx));
 }
 
-static void on_swept(void *arg, int err, const struct blobs_gc *gc)
-{
-	(void)arg, (void)err, (void)gc;
-}
-
 static int on_sweep(void *ctx)
 {
-	return blobs_gc(node_content(ctx), true, on_swept, ctx);
+	return blobs_gc(node_content(ctx), true, NULL, NULL);
 }
 
 /*

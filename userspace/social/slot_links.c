@@ -188,14 +188,6 @@ static void on_reached(void *arg, const struct social_found *found, uint64_t now
 		holding_want(holding, now_ns);
 }
 
-static bool is_connected(const struct social *social, const uint8_t *key)
-{
-	struct mesh_neighbour neighbour;
-
-	return social->ground.neighbours->find(social->ground.mesh.mesh, key, &neighbour) &&
-	       neighbour.is_connected;
-}
-
 static void on_hold(void *ctx, const uint8_t *key, uint64_t now_ns)
 {
 	struct slot_links *links = ctx;
@@ -213,7 +205,7 @@ static void on_hold(void *ctx, const uint8_t *key, uint64_t now_ns)
 		return;
 	holding->links = links;
 	memcpy(holding->key, key, NODE_KEY_LEN);
-	if (is_connected(links->social, key))
+	if (social_has_session(&links->social->ground, key))
 		holding_want(holding, now_ns);
 	else
 		holding->is_used =

@@ -288,17 +288,10 @@ static bool on_may_leave(void *ctx, const uint8_t *member)
 
 static void on_group_word(void *ctx, const struct group_word *word, uint64_t now_ns)
 {
-	const struct mail_group message = {.group = word->group,
-					   .member = word->member,
-					   .epoch = word->epoch,
-					   .shard = word->shard,
-					   .type = word->type,
-					   .bytes = word->bytes,
-					   .len = word->len};
 	const struct social *social = ctx;
 
 	if (social->mail)
-		social_mail_group(social->mail, &message, now_ns);
+		social_mail_group(social->mail, word, now_ns);
 }
 
 static int groups_open(struct social *social, uint64_t now_ns)

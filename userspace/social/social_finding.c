@@ -97,8 +97,7 @@ static unsigned on_nodes(void *ctx, const uint8_t *author, uint8_t (*out)[NODE_K
 	struct mesh_walk walk = {.session = NULL};
 	struct mesh_neighbour neighbour;
 
-	if (ground->neighbours->find(ground->mesh.mesh, author, &neighbour) &&
-	    neighbour.is_connected)
+	if (social_has_session(ground, author))
 		node_add(&list, author);
 	for (unsigned i = 0; person && i < person->anchor_cnt; i++)
 		node_add(&list, person->anchors[i]);
@@ -113,20 +112,9 @@ static unsigned on_nodes(void *ctx, const uint8_t *author, uint8_t (*out)[NODE_K
 
 static void on_take(void *ctx, const struct sync_take *take, uint64_t now_ns)
 {
-	const struct intake_ask ask = {
-		.parts = {.post = take->post.bytes,
-			  .post_len = take->post.len,
-			  .claim = take->claim.bytes,
-			  .claim_len = take->claim.len,
-			  .visibility = take->visibility.bytes,
-			  .visibility_len = take->visibility.len},
-		.from = take->from,
-		.source = INTAKE_SYNC,
-		.is_asked_for = true,
-		.done = take->done,
-		.arg = take->arg,
-	};
+	struct intake_ask ask = social_take_ask(take);
 
+	ask.is_asked_for = true;
 	social_intake_post(((struct social *)ctx)->intake, &ask, now_ns);
 }
 

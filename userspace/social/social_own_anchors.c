@@ -60,16 +60,9 @@ void social_own_anchors_read(struct social *social, uint64_t now_ns)
 
 unsigned social_anchor_persona(const struct social *social, const uint8_t *key)
 {
-	struct people *people = social->people;
-
-	for (unsigned i = 0; i < social_persona_cnt(people); i++) {
-		const struct person *self =
-			social_person(people, node_key_public(social_persona(people, i)));
-
-		for (unsigned j = 0; self && j < self->anchor_cnt; j++)
-			if (memcmp(self->anchors[j], key, NODE_KEY_LEN) == 0)
-				return i;
-	}
+	for (unsigned i = 0; i < social_persona_cnt(social->people); i++)
+		if (social_persona_names(social->people, i, key))
+			return i;
 	return SOCIAL_PERSONA_NONE;
 }
 
@@ -93,19 +86,6 @@ static int profile_change(struct social *social, unsigned persona,
 	return social_profile_set(social->people, &change, &ask->done, now_ns);
 }
 
-/* Where it is goes to the disk before the profile does. */
-static void places_note(struct social *social, const struct social_anchor_ask *ask, uint64_t now_ns)
-{
-	struct social_route_hint hint = {
-		.key = ask->key, .tier = SOCIAL_TIER_ANCHOR, .places = ask->places};
-	struct social_route route;
-
-	if (social_route_look(social->routes, ask->key, &route) && route.tier > hint.tier)
-		hint.tier = route.tier;
-	(void)!social_route_note(social->routes, &hint, now_ns);
-	social_routes_flush(social->routes);
-}
-
 int social_anchor_add(struct social *social, unsigned persona, const struct social_anchor_ask *ask,
 		      uint64_t now_ns)
 {
@@ -124,8 +104,11 @@ int social_anchor_add(struct social *social, unsigned persona, const struct soci
 		return WEFT_EREFUSED;
 	if (memcmp(ask->key, node_key_public(social->ground.key), NODE_KEY_LEN) == 0)
 		return WEFT_EMALFORMED;
-	if (ask->places && ask->places->addr_cnt)
-		places_note(social, ask, now_ns);
+	if (ask->places && ask->places->addr_cnt) {
+		/* Where it is goes to the disk before the profile does. */
+		social_route_note_anchor(social->routes, ask->key, ask->places, now_ns);
+		social_routes_flush(social->routes);
+	}
 	err = profile_change(social, persona, ask, true, now_ns);
 	if (err < 0 && !was_kept)
 		social_route_drop(social->routes, ask->key, now_ns);

@@ -90,16 +90,10 @@ static size_t way_deletion(void *ctx, const uint8_t id[static POST_ID_LEN],
 /* Own anchors, as the profiles of the personas say. A session links no persona that is reached by them. */
 static bool is_own_anchor(struct social *social, const uint8_t *key)
 {
-	for (unsigned i = 0; i < social_persona_cnt(social->people); i++) {
-		const struct person *self = social_person(
-			social->people, node_key_public(social_persona(social->people, i)));
-
-		if (social_persona_is_via_anchors(social->people, i))
-			continue;
-		for (unsigned j = 0; self && j < self->anchor_cnt; j++)
-			if (memcmp(self->anchors[j], key, NODE_KEY_LEN) == 0)
-				return true;
-	}
+	for (unsigned i = 0; i < social_persona_cnt(social->people); i++)
+		if (!social_persona_is_via_anchors(social->people, i) &&
+		    social_persona_names(social->people, i, key))
+			return true;
 	return false;
 }
 
@@ -297,9 +291,9 @@ static unsigned way_group_keys(void *ctx, struct sync_group_key out[static SYNC_
 
 /* --- what comes --- */
 
-static void way_take_post(void *ctx, const struct sync_take *take, uint64_t now_ns)
+struct intake_ask social_take_ask(const struct sync_take *take)
 {
-	const struct intake_ask ask = {
+	return (struct intake_ask){
 		.parts = {.post = take->post.bytes,
 			  .post_len = take->post.len,
 			  .claim = take->claim.bytes,
@@ -311,6 +305,11 @@ static void way_take_post(void *ctx, const struct sync_take *take, uint64_t now_
 		.done = take->done,
 		.arg = take->arg,
 	};
+}
+
+static void way_take_post(void *ctx, const struct sync_take *take, uint64_t now_ns)
+{
+	const struct intake_ask ask = social_take_ask(take);
 
 	social_intake_post(((struct social *)ctx)->intake, &ask, now_ns);
 }

@@ -153,19 +153,6 @@ static void row_take(struct social_anchors *anchors, const uint8_t *key, const s
 	entry->has_row = true;
 }
 
-/* A person that is followed may be an anchor, too, and has a route as such. */
-static void route_note(struct social_anchors *anchors, const uint8_t *key,
-		       const struct peer_places *places, uint64_t now_ns)
-{
-	struct social_routes *routes = anchors->params.routes;
-	struct social_route_hint hint = {.key = key, .tier = SOCIAL_TIER_ANCHOR, .places = places};
-	struct social_route route;
-
-	if (social_route_look(routes, key, &route) && route.tier > hint.tier)
-		hint.tier = route.tier;
-	(void)!social_route_note(routes, &hint, now_ns);
-}
-
 /* The entry that the package set, "KEY@ADDRESS". */
 static void last_resort_take(struct social_anchors *anchors, uint64_t now_ns)
 {
@@ -176,7 +163,7 @@ static void last_resort_take(struct social_anchors *anchors, uint64_t now_ns)
 	if (!*text || social_last_resort_parse(text, key, &places.addrs[0]) < 0)
 		return;
 	(void)entry_make(anchors, key, true, now_ns);
-	route_note(anchors, key, &places, now_ns);
+	social_route_note_anchor(anchors->params.routes, key, &places, now_ns);
 }
 
 int social_own_anchors_load(struct social_anchors *anchors, uint64_t now_ns)
@@ -239,7 +226,7 @@ void social_own_anchors_set(struct social_anchors *anchors, const uint8_t (*keys
 			entry->shown.is_listed = true;
 		}
 		if (entry)
-			route_note(anchors, keys[i], NULL, now_ns);
+			social_route_note_anchor(anchors->params.routes, keys[i], NULL, now_ns);
 	}
 	social_anchors_due(anchors, now_ns);
 }

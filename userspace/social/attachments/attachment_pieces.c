@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/byte_cursor.h"
 #include "social/object/attachment_head.h"
 
 #define PREFIX	     "attachment:"
@@ -220,11 +221,6 @@ int social_mark_find(struct store_snapshot *snapshot, const uint8_t post[static 
 			 &len);
 }
 
-static uint32_t be32_of(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 int social_marks_each(struct store *store, const uint8_t *post,
 		      int (*fn)(void *arg, const struct piece_mark *mark), void *arg)
 {
@@ -239,14 +235,15 @@ int social_marks_each(struct store *store, const uint8_t *post,
 	iter = store_iter_fresh(store, STORE_META, store_key(from, from_len));
 	while (err == 0 && store_iter_next(&iter, &item) && item.key_len >= from_len &&
 	       memcmp(item.key, from, from_len) == 0) {
-		const uint8_t *at = item.key + MARK_LEN + POST_ID_LEN;
+		struct cursor numbers;
 		struct piece_mark mark = {.key = store_key(item.key, item.key_len),
 					  .post = item.key + MARK_LEN};
 
 		if (item.key_len != MARK_KEY_LEN)
 			continue;
-		mark.attachment = be32_of(at);
-		mark.piece = be32_of(at + 4);
+		numbers = cursor_of(item.key + MARK_LEN + POST_ID_LEN, 8);
+		mark.attachment = cursor_be32(&numbers);
+		mark.piece = cursor_be32(&numbers);
 		err = fn(arg, &mark);
 	}
 	end = store_iter_end(&iter);

@@ -66,7 +66,6 @@ static void on_sent(void *arg)
 {
 	struct attachment_serving *serving = arg;
 
-	serving->attachments->lent_cnt--;
 	serving_end(serving);
 }
 
@@ -82,7 +81,6 @@ static void serving_answer(struct attachment_serving *serving)
 	social_attachment_data_head_write(&w, serving->len);
 	attachments->stats.served_cnt++;
 	attachments->stats.served_len += serving->len;
-	attachments->lent_cnt++;
 	serving->incoming = NULL;
 	serving->is_lent = true;
 	if (ops_of(attachments)
@@ -229,19 +227,17 @@ static bool call_admit(struct attachments *attachments, const struct mesh_call *
 		       uint64_t now_ns)
 {
 	const struct social_ground *ground = attachments->params.ground;
-	uint8_t network[REQUEST_QUOTA_KEY_LEN] = {0};
 	struct fair_path path;
-	uint64_t wait_ms, id;
+	uint64_t wait_ms;
 
 	attachments->now_ns = now_ns;
 	if (ground->admit && !ground->admit(ground->ctx, call, now_ns))
 		return false;
 	wait_ms = request_quota_take(&attachments->per_key, call->peer_key, now_ns);
-	ops_of(attachments)->asker_path(call->incoming, &path);
-	if (!wait_ms && ground->class_of(ground->ctx, call->peer_key) != FAIR_CHOSEN) {
-		id = path.level_cnt ? fair_path_network(&path) : 0;
-		memcpy(network, &id, sizeof(id));
-		wait_ms = request_quota_take(&attachments->per_network, network, now_ns);
+	if (!wait_ms) {
+		ops_of(attachments)->asker_path(call->incoming, &path);
+		wait_ms = social_network_wait_ms(ground, &attachments->per_network, call->peer_key,
+						 &path, now_ns);
 	}
 	if (!wait_ms)
 		return true;

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/thread/jobs.h"
 #include "social/attachments/attachments_state.h"
+#include "social/ground/sorted_keys.h"
 
 #define TICK_NS	      (5 * NS_PER_S)  /* while pieces are missing */
 #define LOOK_EVERY_NS (60 * NS_PER_S) /* at posts that may be superseded */
@@ -25,11 +26,6 @@ struct named {
 	bool is_whole;
 	struct store_batch *batch;
 };
-
-static int id_order(const void *a, const void *b)
-{
-	return memcmp(a, b, BLAKE3_HASH_LEN);
-}
 
 /* Units have no rows: of them no post needs to be asked. */
 static bool named_add(void *arg, const uint8_t *post, const uint8_t *ids, size_t ids_len)
@@ -55,8 +51,8 @@ static bool row_sweep(void *arg, const struct list_row *row)
 {
 	struct named *named = arg;
 
-	if (!named->cnt ||
-	    !bsearch(row->content_id, named->ids, named->cnt, BLAKE3_HASH_LEN, id_order))
+	if (!social_keys_have((const uint8_t(*)[SORTED_KEY_LEN])named->ids, named->cnt,
+			      row->content_id))
 		store_batch_delete(named->batch, STORE_META, row->key);
 	return true;
 }
@@ -97,8 +93,8 @@ static int rows_sweep(struct attachments *attachments)
 
 	if (err == 0 && !social_posts_each_attachment(attachments->params.posts, named_add, &named))
 		err = WEFT_EDAMAGED;
-	if (err == 0 && named.cnt)
-		qsort(named.ids, named.cnt, sizeof(*named.ids), id_order);
+	if (err == 0)
+		social_keys_sort(named.ids, named.cnt);
 	if (err == 0 && !social_lists_each(store, row_sweep, &named))
 		err = WEFT_EDAMAGED;
 	if (err == 0)

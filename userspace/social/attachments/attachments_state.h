@@ -76,8 +76,7 @@ struct attachments {
 	struct arena arena;
 	bool is_stopped;
 	uint64_t now_ns;
-	unsigned job_cnt;  /* out, or in the store: the stop waits for them */
-	unsigned lent_cnt; /* answers that the mesh has */
+	unsigned job_cnt; /* out, or in the store: the stop waits for them */
 	unsigned make_cnt, read_cnt;
 	struct fair serve_slots;
 	struct pool servings, posts, runs;

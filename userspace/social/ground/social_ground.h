@@ -72,4 +72,22 @@ static inline uint64_t social_wall_ms(const struct social_ground *ground)
 	return ground->wall_ms(ground->ctx);
 }
 
+/* social_has_session: the node of key is a neighbour in session. */
+static inline bool social_has_session(const struct social_ground *ground, const uint8_t *key)
+{
+	struct mesh_neighbour neighbour;
+
+	return ground->neighbours->find(ground->mesh.mesh, key, &neighbour) &&
+	       neighbour.is_connected;
+}
+
+struct request_quota;
+/*
+ * social_network_wait_ms: of the quota of path's network, for a request of key. 0: it may be heard. Chosen
+ * peers are bounded by what a key may ask alone.
+ */
+uint64_t social_network_wait_ms(const struct social_ground *ground, struct request_quota *quota,
+				const uint8_t key[static MESH_KEY_LEN],
+				const struct fair_path *path, uint64_t now_ns);
+
 #endif

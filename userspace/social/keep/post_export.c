@@ -73,19 +73,17 @@ int social_posts_export(struct store *store, struct posts_export *slice, posts_e
 	struct store_snapshot *snapshot;
 	struct store_iter iter;
 	struct store_item item;
-	bool is_over = false;
 	int err = store_snapshot_open(store, &snapshot);
 
 	if (err < 0)
 		return err;
 	iter = store_iter(snapshot, STORE_POSTS, slice_key(slice, first));
-	while (iter.err == 0 && !(is_over = slicing_is_over(&slicing)) &&
-	       store_iter_next(&iter, &item))
+	while (iter.err == 0 && !slicing_is_over(&slicing) && store_iter_next(&iter, &item))
 		if (slicing_take(&slicing, &item, 0))
 			iter.err = post_give(snapshot, &item, &slicing, fn, arg);
 	err = store_iter_end(&iter);
 	store_snapshot_close(snapshot);
-	return err < 0 ? err : is_over;
+	return err < 0 ? err : slicing_is_over(&slicing);
 }
 
 int social_posts_export_gone(struct store *store, struct posts_export *slice,
@@ -95,19 +93,16 @@ int social_posts_export_gone(struct store *store, struct posts_export *slice,
 	uint8_t first[POST_ID_LEN];
 	struct store_iter iter;
 	struct store_item item;
-	bool is_over = false;
 	int err;
 
 	iter = store_iter_fresh(store, STORE_POST_GONE, slice_key(slice, first));
-	while (!(is_over = slicing_is_over(&slicing)) && store_iter_next(&iter, &item)) {
+	while (iter.err == 0 && !slicing_is_over(&slicing) && store_iter_next(&iter, &item)) {
 		if (item.value_len < POST_GONE_HEAD_LEN)
 			iter.err = WEFT_EDAMAGED;
 		else if (slicing_take(&slicing, &item, item.value_len))
 			fn(arg, item.key, item.value + POST_GONE_HEAD_LEN,
 			   item.value_len - POST_GONE_HEAD_LEN);
-		if (iter.err)
-			break;
 	}
 	err = store_iter_end(&iter);
-	return err < 0 ? err : is_over;
+	return err < 0 ? err : slicing_is_over(&slicing);
 }

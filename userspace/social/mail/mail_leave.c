@@ -8,6 +8,7 @@
 
 #include "base/monotonic.h"
 #include "crypto/blake3/blake3.h"
+#include "social/groups/groups.h"
 #include "social/holders/post_holders.h"
 #include "social/mail/mail_state.h"
 #include "social/people/person_profiles.h"
@@ -273,17 +274,17 @@ void social_mail_look(struct mail *mail, const uint8_t post[static POST_ID_LEN],
 
 /* --- groups --- */
 
-static void group_receipt(const struct mail *mail, const struct mail_group *message,
+static void group_receipt(const struct mail *mail, const struct group_word *word,
 			  uint8_t out[static MAIL_RECEIPT_LEN])
 {
 	uint8_t of[32 + 4 + 8], hash[BLAKE3_HASH_LEN];
 	struct writer w = writer_of(of, sizeof(of));
 
-	writer_bytes(&w, message->group, 32);
-	writer_be32(&w, message->shard);
-	writer_be64(&w, message->epoch);
+	writer_bytes(&w, word->group, 32);
+	writer_be32(&w, word->shard);
+	writer_be64(&w, word->epoch);
 	blake3_hash(of, sizeof(of), hash);
-	receipt_of(mail, KIND_GROUP, hash, message->member, out);
+	receipt_of(mail, KIND_GROUP, hash, word->member, out);
 }
 
 bool social_mail_may_leave(const struct mail *mail, const uint8_t person[static NODE_KEY_LEN])
@@ -293,32 +294,32 @@ bool social_mail_may_leave(const struct mail *mail, const uint8_t person[static 
 	return mail->params.boxes.put && anchors_of(mail, person, anchors) > 0;
 }
 
-void social_mail_group(struct mail *mail, const struct mail_group *message, uint64_t now_ns)
+void social_mail_group(struct mail *mail, const struct group_word *word, uint64_t now_ns)
 {
 	const struct mail_params *params = &mail->params;
 	const struct mail_envelope envelope = {
-		.kind = message->type == MESH_GROUP_KEY ? MAIL_GROUP_KEY : MAIL_GROUP_REKEY,
-		.object = message->bytes,
-		.object_len = message->len};
+		.kind = word->type == MESH_GROUP_KEY ? MAIL_GROUP_KEY : MAIL_GROUP_REKEY,
+		.object = word->bytes,
+		.object_len = word->len};
 	struct writer w = writer_of(mail->made, sizeof(mail->made));
 	uint8_t anchors[MAIL_ANCHORS_MAX][NODE_KEY_LEN], receipt[MAIL_RECEIPT_LEN];
-	struct mail_deposit deposit = {.recipient = message->member,
+	struct mail_deposit deposit = {.recipient = word->member,
 				       .receipt = receipt,
 				       .bytes = mail->made,
 				       .expires_s = wall_s(mail) + GROUP_S};
-	unsigned cnt = anchors_of(mail, message->member, anchors);
+	unsigned cnt = anchors_of(mail, word->member, anchors);
 
 	if (mail->is_stopped || !params->boxes.put)
 		return;
 	social_envelope_write(&w, &envelope);
 	deposit.len = writer_len(&w);
-	group_receipt(mail, message, receipt);
+	group_receipt(mail, word, receipt);
 	for (unsigned i = 0; i < cnt && !w.bad; i++) {
 		if (params->boxes.out_cnt(params->ground->ctx) >= MAIL_GROUP_MAX) {
 			mail->stats.refused_cnt++;
 			return;
 		}
 		deposit.store = anchors[i];
-		(void)put_at(mail, &deposit, message->member, now_ns);
+		(void)put_at(mail, &deposit, word->member, now_ns);
 	}
 }

@@ -74,23 +74,12 @@ static void on_due(struct timer *timer, uint64_t now_ns)
 	timer_set(params->ground->timers, timer, now_ns + ROUND_NS);
 }
 
-static bool names(const struct mail *mail, unsigned idx, const uint8_t *anchor)
-{
-	const struct node_key *key = social_persona(mail->params.people, idx);
-	const struct person *person = social_person(mail->params.people, node_key_public(key));
-
-	for (unsigned i = 0; person && i < person->anchor_cnt; i++)
-		if (memcmp(person->anchors[i], anchor, NODE_KEY_LEN) == 0)
-			return true;
-	return false;
-}
-
 void social_mail_session_up(struct mail *mail, const uint8_t *key, uint64_t now_ns)
 {
 	if (!mail || mail->is_stopped || !mail->params.boxes.pull)
 		return;
 	for (unsigned i = 1; i < social_persona_cnt(mail->params.people); i++)
-		if (names(mail, i, key)) {
+		if (social_persona_names(mail->params.people, i, key)) {
 			timer_set(mail->params.ground->timers, &mail->pull_timer, now_ns);
 			return;
 		}

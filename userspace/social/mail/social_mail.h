@@ -10,6 +10,7 @@
 #include "social/ground/social_ground.h"
 #include "social/object/post.h"
 
+struct group_word;
 struct groups;
 struct intake;
 struct people;
@@ -113,18 +114,10 @@ void social_mail_session_up(struct mail *mail, const uint8_t *key, uint64_t now_
 /* social_mail_word: the direct message post of this node is durable, and person is a reader. */
 void social_mail_word(struct mail *mail, const uint8_t person[static NODE_KEY_LEN],
 		      const uint8_t post[static POST_ID_LEN], uint64_t now_ns);
-/* A message of a group, 640 or 641, for a member that has no session; borrowed for the call. */
-struct mail_group {
-	const uint8_t *group, *member; /* 32, NODE_KEY_LEN */
-	uint64_t epoch;
-	uint32_t shard;
-	unsigned type;
-	const void *bytes;
-	size_t len;
-};
 /* social_mail_may_leave: an anchor of person is known here. */
 bool social_mail_may_leave(const struct mail *mail, const uint8_t person[static NODE_KEY_LEN]);
-void social_mail_group(struct mail *mail, const struct mail_group *message, uint64_t now_ns);
+/* social_mail_group: for a member that has no session; borrowed for the call. */
+void social_mail_group(struct mail *mail, const struct group_word *word, uint64_t now_ns);
 /* social_mail_peer: an anchor, as it is to be dialled; it is searched for where it has no session. */
 struct mesh_peer social_mail_peer(struct mail *mail, const uint8_t *store,
 				  struct peer_places *out_places, uint64_t now_ns);

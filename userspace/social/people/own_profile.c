@@ -268,18 +268,23 @@ static bool successors_say(const struct people *people, unsigned number,
 	return true;
 }
 
+bool social_persona_names(struct people *people, unsigned idx,
+			  const uint8_t key[static NODE_KEY_LEN])
+{
+	const struct person *self =
+		social_person(people, node_key_public(social_persona(people, idx)));
+
+	for (unsigned i = 0; self && i < self->anchor_cnt; i++)
+		if (memcmp(self->anchors[i], key, NODE_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
 bool social_persona_is_hidden(struct people *people, unsigned idx,
 			      const uint8_t key[static NODE_KEY_LEN])
 {
-	const struct person *self;
-
-	if (!social_persona_is_via_anchors(people, idx))
-		return false;
-	self = social_person(people, node_key_public(social_persona(people, idx)));
-	for (unsigned i = 0; self && i < self->anchor_cnt; i++)
-		if (memcmp(self->anchors[i], key, NODE_KEY_LEN) == 0)
-			return false;
-	return true;
+	return social_persona_is_via_anchors(people, idx) &&
+	       !social_persona_names(people, idx, key);
 }
 
 /* The personal profile is made now, so it lies on the stack. */

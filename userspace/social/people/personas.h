@@ -43,6 +43,9 @@ struct persona_view {
 };
 void social_persona_view(const struct people *people, unsigned idx, struct persona_view *out_view);
 bool social_persona_is_via_anchors(const struct people *people, unsigned idx);
+/* social_persona_names: the profile of the persona names key as an anchor. */
+bool social_persona_names(struct people *people, unsigned idx,
+			  const uint8_t key[static NODE_KEY_LEN]);
 /*
  * social_persona_is_hidden: nothing of the persona is said to the node of key. It is reached by its anchors
  * alone, and key is none of those that its profile names.

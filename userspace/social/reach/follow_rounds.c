@@ -87,11 +87,7 @@ static void round_rest(struct round *round, uint64_t now_ns)
 
 static bool has_session(const struct round *round)
 {
-	const struct social_ground *ground = round->rounds->params.ground;
-	struct mesh_neighbour neighbour;
-
-	return ground->neighbours->find(ground->mesh.mesh, round->key, &neighbour) &&
-	       neighbour.is_connected;
+	return social_has_session(round->rounds->params.ground, round->key);
 }
 
 /* What the mesh or a slot has use for goes on. */

@@ -72,7 +72,7 @@ static bool choose(void *arg, const struct post_view *view)
 	return peer->asked.post_cnt < REPLICA_CHECK_MAX && choosing->load_cnt < REPLICA_LOADS_MAX;
 }
 
-static bool is_chosen(const struct replicas *replicas, const uint8_t *key)
+bool social_replica_is_chosen(const struct replicas *replicas, const uint8_t *key)
 {
 	const struct social_ground *ground = replicas->params.ground;
 
@@ -100,17 +100,6 @@ bool social_replica_note_open(struct replicas *replicas, const struct replica_ro
 			return false;
 	}
 	return memcmp(out_note->post, row->post, POST_ID_LEN) == 0;
-}
-
-/* It has not heard of the readers of now, and is heard of when it has (replica_tell.c). */
-static bool is_behind(struct replicas *replicas, const struct replica_peer *peer,
-		      const uint8_t *post)
-{
-	struct post_holder holder;
-
-	return social_holders_find(replicas->params.holders, post, peer->key, &holder) == 0 &&
-	       (holder.flags & HOLDER_HAS) &&
-	       social_replica_is_behind(replicas, post, peer->key, holder.heard_ms);
 }
 
 /* The note of peer on the post of said, if the answer has one. */
@@ -148,12 +137,15 @@ static unsigned said_collect(struct replicas *replicas, const struct replica_pee
 	uint64_t wall_ms = social_wall_ms(replicas->params.ground);
 
 	for (unsigned i = 0; i < peer->asked.post_cnt; i++) {
-		said[cnt] = (struct holder_said){.post = peer->asked.posts[i],
-						 .person = peer->key,
-						 .noted_ms = wall_ms,
-						 .is_chosen = is_chosen(replicas, peer->key)};
+		said[cnt] = (struct holder_said){
+			.post = peer->asked.posts[i],
+			.person = peer->key,
+			.noted_ms = wall_ms,
+			.is_chosen = social_replica_is_chosen(replicas, peer->key)};
 		row_find(replicas, peer, &said[cnt]);
-		cnt += !said[cnt].has || !is_behind(replicas, peer, said[cnt].post);
+		/* One that is behind is heard of when it has heard (replica_tell.c). */
+		cnt += !said[cnt].has ||
+		       !social_replica_is_behind(replicas, said[cnt].post, peer->key);
 	}
 	explicit_bzero(replicas->clear, sizeof(replicas->clear));
 	return cnt;
@@ -196,12 +188,9 @@ void social_replica_check(struct replicas *replicas, struct replica_peer *peer, 
 			       .timeout_ns = REPLICA_TIMEOUT_NS,
 			       .reply = on_status,
 			       .arg = peer};
-	struct mesh_neighbour neighbour;
-	const struct social_ground *ground = replicas->params.ground;
 	int err;
 
-	if (!ground->neighbours->find(ground->mesh.mesh, peer->key, &neighbour) ||
-	    !neighbour.is_connected)
+	if (!social_has_session(replicas->params.ground, peer->key))
 		return;
 	walk.from = peer->has_cursor ? &from : NULL;
 	peer->asked.post_cnt = 0;
@@ -216,7 +205,8 @@ void social_replica_check(struct replicas *replicas, struct replica_peer *peer, 
 	memcpy(ask.peer.key, peer->key, MESH_KEY_LEN);
 	ask.payload = replicas->message;
 	ask.payload_len = writer_len(&w);
-	if (ground->mesh.ops->ask(ground->mesh.mesh, &ask, now_ns, &peer->check) < 0)
+	if (replica_ops(replicas)->ask(replicas->params.ground->mesh.mesh, &ask, now_ns,
+				       &peer->check) < 0)
 		peer->check = NULL;
 	else
 		replicas->stats.checked_cnt += peer->asked.post_cnt;

@@ -69,14 +69,11 @@ static bool offer_send(struct replica_giving *giving, uint64_t now_ns)
 static void note_placed(struct replica_giving *giving)
 {
 	struct replicas *replicas = giving->replicas;
-	const struct social_ground *ground = replicas->params.ground;
 	struct holder_said said = {.post = giving->offer.post,
 				   .person = giving->peer,
 				   .has = true,
-				   .noted_ms = social_wall_ms(ground),
-				   .is_chosen = ground->class_of &&
-						ground->class_of(ground->ctx, giving->peer) ==
-							FAIR_CHOSEN};
+				   .noted_ms = social_wall_ms(replicas->params.ground),
+				   .is_chosen = social_replica_is_chosen(replicas, giving->peer)};
 
 	replicas->stats.placed_cnt++;
 	(void)social_holders_note(replicas->params.holders, &said, 1);
@@ -86,14 +83,11 @@ static void note_placed(struct replica_giving *giving)
 static bool is_as_it_was(const struct replica_giving *giving)
 {
 	const struct replicas *replicas = giving->replicas;
-	const struct social_ground *ground = replicas->params.ground;
 	const struct post_parts *was = &giving->copy->parts;
-	struct mesh_neighbour neighbour;
 	struct post_copy *now;
 	bool is;
 
-	if (!ground->neighbours->find(ground->mesh.mesh, giving->peer, &neighbour) ||
-	    !neighbour.is_connected ||
+	if (!social_has_session(replicas->params.ground, giving->peer) ||
 	    social_posts_read(replicas->params.posts, giving->offer.post, &now) < 0)
 		return false;
 	is = now->parts.visibility_len == was->visibility_len &&
@@ -231,25 +225,25 @@ static void candidates_find(struct replicas *replicas, const struct replica_post
 	       ground->neighbours->next(ground->mesh.mesh, &walk, &neighbour) &&
 	       neighbour.is_connected) {
 		const struct replica_peer *peer = social_replica_peer(replicas, neighbour.key);
+		bool is_reader;
 
-		bool is_reader = social_replica_is_reader(replicas, post, neighbour.key);
-
+		/* Without a sync a node is not known to have the social layer. */
+		if (!peer || social_replica_blocks(replicas, neighbour.key))
+			continue;
+		is_reader = social_replica_is_reader(replicas, post, neighbour.key);
 		/*
-		 * Without a sync a node is not known to have the social layer. And a copy of another's
-		 * post shows an unknown peer which people are followed here; members of a group know
-		 * each other.
+		 * A copy of another's post shows an unknown peer which people are followed here. Members
+		 * of a group know each other.
 		 */
-		if (!peer || social_replica_blocks(replicas, neighbour.key) ||
-		    (post->view.share != POST_OWN &&
-		     !(is_reader && post->view.kind == VISIBILITY_GROUP) &&
-		     !ways->is_acquainted(ways->ctx, neighbour.key)))
+		if (post->view.share != POST_OWN &&
+		    !(is_reader && post->view.kind == VISIBILITY_GROUP) &&
+		    !ways->is_acquainted(ways->ctx, neighbour.key))
 			continue;
 		memcpy(out->keys[out->cnt], neighbour.key, MESH_KEY_LEN);
 		out->all[out->cnt++] = (struct restore_candidate){
 			.is_reader = is_reader,
 			.is_follower = post->view.share == POST_OWN &&
-				       replicas->params.ways.is_audience(replicas->params.ways.ctx,
-									 neighbour.key),
+				       ways->is_audience(ways->ctx, neighbour.key),
 			.has_copy = memcmp(neighbour.key, post->view.author, MESH_KEY_LEN) == 0,
 			.is_resting = peer->rests_until_ms > out->wall_ms,
 		};

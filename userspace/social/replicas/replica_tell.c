@@ -7,8 +7,8 @@
  */
 #include <string.h>
 
-#include "codec/cbor.h"
 #include "social/replicas/replicas_state.h"
+#include "social/sync/sync_message.h"
 
 static void telling_end(struct replica_telling *telling)
 {
@@ -20,15 +20,13 @@ static void on_told(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct replica_telling *telling = arg;
 	struct replicas *replicas = telling->replicas;
-	const struct social_ground *ground = replicas->params.ground;
 	struct replica_peer *peer = social_replica_peer(replicas, telling->peer);
-	const struct holder_said said = {
-		.post = telling->post,
-		.person = telling->peer,
-		.has = !telling->is_deletion,
-		.noted_ms = social_wall_ms(ground),
-		.is_chosen = ground->class_of &&
-			     ground->class_of(ground->ctx, telling->peer) == FAIR_CHOSEN};
+	const struct holder_said said = {.post = telling->post,
+					 .person = telling->peer,
+					 .has = !telling->is_deletion,
+					 .noted_ms = social_wall_ms(replicas->params.ground),
+					 .is_chosen =
+						 social_replica_is_chosen(replicas, telling->peer)};
 
 	replicas->now_ns = now_ns;
 	if (reply->err == 0)
@@ -59,14 +57,11 @@ static size_t object_write(struct replicas *replicas, const uint8_t *post, bool 
 
 	if (err < 0)
 		return 0;
-	cbor_write_map(&w, 1);
-	cbor_write_uint(&w, 0);
 	if (is_deletion)
-		cbor_write_bytes(&w, replicas->piece, writer_len(&deletion));
+		social_sync_object_write(&w, replicas->piece, writer_len(&deletion));
 	else
-		cbor_write_bytes(&w, copy->parts.visibility, copy->parts.visibility_len);
-	if (copy)
-		social_post_copy_free(copy);
+		social_sync_object_write(&w, copy->parts.visibility, copy->parts.visibility_len);
+	social_post_copy_free(copy);
 	return w.bad ? 0 : writer_len(&w);
 }
 
@@ -104,11 +99,8 @@ static bool telling_send(struct replicas *replicas, const uint8_t *key, const ui
 
 static bool is_in_session(const struct replicas *replicas, const uint8_t *key)
 {
-	const struct social_ground *ground = replicas->params.ground;
-	struct mesh_neighbour neighbour;
-
-	return ground->neighbours->find(ground->mesh.mesh, key, &neighbour) &&
-	       neighbour.is_connected && !social_replica_blocks(replicas, key);
+	return social_has_session(replicas->params.ground, key) &&
+	       !social_replica_blocks(replicas, key);
 }
 
 /* It may not read the post, so that its own syncs bring it nothing of it. */
@@ -128,28 +120,36 @@ static bool is_keeper(struct replicas *replicas, const uint8_t *post, const uint
 	return is;
 }
 
-struct latest {
-	uint64_t revoked_ms;
+struct behind {
+	const uint8_t *key;
+	bool has;
+	uint64_t heard_ms, revoked_ms; /* of key; of any */
 };
 
-static bool latest_look(void *arg, const struct post_holder *holder)
+static bool behind_look(void *arg, const struct post_holder *holder)
 {
-	struct latest *latest = arg;
+	struct behind *behind = arg;
 
-	if (holder->flags & HOLDER_REVOKED && holder->revoked_ms > latest->revoked_ms)
-		latest->revoked_ms = holder->revoked_ms;
+	if (holder->flags & HOLDER_REVOKED && holder->revoked_ms > behind->revoked_ms)
+		behind->revoked_ms = holder->revoked_ms;
+	if (holder->flags & HOLDER_HAS && memcmp(holder->person, behind->key, MESH_KEY_LEN) == 0) {
+		behind->has = true;
+		behind->heard_ms = holder->heard_ms;
+	}
 	return true;
 }
 
 bool social_replica_is_behind(struct replicas *replicas, const uint8_t post[static POST_ID_LEN],
-			      const uint8_t key[static MESH_KEY_LEN], uint64_t heard_ms)
+			      const uint8_t key[static MESH_KEY_LEN])
 {
-	struct latest latest = {.revoked_ms = 0};
+	struct behind behind = {.key = key};
 
-	if (social_posts_known(replicas->params.posts, post) == POST_GONE)
-		return true;
-	(void)social_holders_each(replicas->params.holders, post, latest_look, &latest);
-	return latest.revoked_ms && latest.revoked_ms >= heard_ms && is_keeper(replicas, post, key);
+	(void)social_holders_each(replicas->params.holders, post, behind_look, &behind);
+	if (!behind.has)
+		return false;
+	return social_posts_known(replicas->params.posts, post) == POST_GONE ||
+	       (behind.revoked_ms && behind.revoked_ms >= behind.heard_ms &&
+		is_keeper(replicas, post, key));
 }
 
 /* --- at once --- */
@@ -191,7 +191,6 @@ void social_replicas_changed(struct replicas *replicas, const uint8_t post[stati
 struct round {
 	const struct replica_peer *peer;
 	uint8_t posts[ROUND_ROWS][POST_ID_LEN];
-	uint64_t heard_ms[ROUND_ROWS];
 	unsigned cnt;
 };
 
@@ -202,8 +201,7 @@ static bool round_note(void *arg, const struct post_holder *holder)
 	if (!(holder->flags & HOLDER_HAS) ||
 	    memcmp(holder->person, round->peer->key, MESH_KEY_LEN) != 0)
 		return true;
-	memcpy(round->posts[round->cnt], holder->post, POST_ID_LEN);
-	round->heard_ms[round->cnt++] = holder->heard_ms;
+	memcpy(round->posts[round->cnt++], holder->post, POST_ID_LEN);
 	return round->cnt < ROUND_ROWS;
 }
 
@@ -218,8 +216,7 @@ void social_replica_tell(struct replicas *replicas, struct replica_peer *peer, u
 				   round_note, &round);
 	peer->has_told = more > 0;
 	for (unsigned i = 0; i < round.cnt; i++)
-		if (social_replica_is_behind(replicas, round.posts[i], peer->key,
-					     round.heard_ms[i]) &&
+		if (social_replica_is_behind(replicas, round.posts[i], peer->key) &&
 		    !is_under_way(replicas, peer->key, round.posts[i]) &&
 		    !telling_send(replicas, peer->key, round.posts[i], now_ns))
 			return;

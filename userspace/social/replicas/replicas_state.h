@@ -146,9 +146,13 @@ void social_replica_notes_pass(struct replicas *replicas, const struct replica_c
 			       const uint8_t peer[static MESH_KEY_LEN]);
 void social_replica_notes_take(struct replicas *replicas, struct replica_peer *peer);
 
-/* replica_check.c. note_open: the note in row, on its post, of whatever holder. */
+/*
+ * replica_check.c. note_open: the note in row, on its post, of whatever holder. is_chosen: this node chose
+ * the one of key.
+ */
 bool social_replica_note_open(struct replicas *replicas, const struct replica_row *row,
 			      struct replica_note *out_note);
+bool social_replica_is_chosen(const struct replicas *replicas, const uint8_t *key);
 void social_replica_check(struct replicas *replicas, struct replica_peer *peer, uint64_t now_ns);
 void social_replica_on_check(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 /* replica_offer.c: the post is given to a node in session, if it has too few copies. */
@@ -157,11 +161,11 @@ void social_replica_restore(struct replicas *replicas, const uint8_t post[static
 void social_replica_offer_stop(struct replicas *replicas);
 /*
  * replica_tell.c. tell: a sync with peer is over, and it hears what it missed as a holder. is_behind: the
- * holder of key, heard of last at heard_ms, is to hear of new readers or of the deletion of post.
+ * node of key keeps post, and is to hear of new readers or of the deletion.
  */
 void social_replica_tell(struct replicas *replicas, struct replica_peer *peer, uint64_t now_ns);
 bool social_replica_is_behind(struct replicas *replicas, const uint8_t post[static POST_ID_LEN],
-			      const uint8_t key[static MESH_KEY_LEN], uint64_t heard_ms);
+			      const uint8_t key[static MESH_KEY_LEN]);
 void social_replica_tell_stop(struct replicas *replicas);
 /* replica_host.c */
 WEFT_MUST_CHECK

@@ -237,6 +237,19 @@ int social_route_note(struct social_routes *routes, const struct social_route_hi
 	return 0;
 }
 
+void social_route_note_anchor(struct social_routes *routes, const uint8_t *key,
+			      const struct peer_places *places, uint64_t now_ns)
+{
+	const struct route *route = social_route_find(routes, key);
+	const struct social_route_hint hint = {.key = key,
+					       .tier = route && route->tier > SOCIAL_TIER_ANCHOR
+							       ? route->tier
+							       : SOCIAL_TIER_ANCHOR,
+					       .places = places};
+
+	(void)!social_route_note(routes, &hint, now_ns);
+}
+
 static int record_judge(const struct social_routes *routes, const struct route *route,
 			const struct social_address *address)
 {

@@ -109,6 +109,12 @@ struct social_route_hint {
 WEFT_MUST_CHECK
 int social_route_note(struct social_routes *routes, const struct social_route_hint *hint,
 		      uint64_t now_ns);
+/*
+ * social_route_note_anchor: key is an anchor, and may be there (places NULL: as is known). A person that is
+ * followed may be one, too, and keeps the route of one.
+ */
+void social_route_note_anchor(struct social_routes *routes, const uint8_t *key,
+			      const struct peer_places *places, uint64_t now_ns);
 /* An address record, borrowed for the call. */
 struct social_record {
 	const void *bytes;

@@ -324,11 +324,7 @@ static bool begin_helpers(struct person_search *search, uint64_t now_ns)
 
 static bool has_session(const struct person_search *search)
 {
-	const struct social_ground *ground = search->searches->params.ground;
-	struct mesh_neighbour neighbour;
-
-	return ground->neighbours->find(ground->mesh.mesh, search->key, &neighbour) &&
-	       neighbour.is_connected;
+	return social_has_session(search->searches->params.ground, search->key);
 }
 
 /* False: the stage has nothing to try. */

@@ -4,14 +4,9 @@
 
 #include "social_slots_state.h"
 
-static unsigned use_cap(const struct slots *slots)
-{
-	return slots->config.is_light ? SLOTS_LIGHT_SESSIONS_MAX : SLOTS_SESSIONS_MAX;
-}
-
 unsigned social_slots_use_cap(const struct slots *slots)
 {
-	return use_cap(slots);
+	return slots->config.is_light ? SLOTS_LIGHT_SESSIONS_MAX : SLOTS_SESSIONS_MAX;
 }
 
 static bool use_is_over(const struct slot_use *use, uint64_t now_ns)
@@ -31,7 +26,7 @@ bool social_slots_use(struct slots *slots, const uint8_t key[static MESH_KEY_LEN
 	struct slot_use *idlest = &slots->uses[0];
 	bool has_evicted;
 
-	for (unsigned i = 0; i < use_cap(slots); i++) {
+	for (unsigned i = 0; i < social_slots_use_cap(slots); i++) {
 		struct slot_use *use = &slots->uses[i];
 
 		if (!use_is_over(use, now_ns) && memcmp(use->key, key, MESH_KEY_LEN) == 0) {
@@ -51,23 +46,19 @@ bool social_slots_use(struct slots *slots, const uint8_t key[static MESH_KEY_LEN
 
 void social_slots_uses_hold(struct slots *slots, uint64_t now_ns)
 {
-	const struct social_ground *ground = slots->ground;
-	struct mesh_neighbour neighbour;
-
 	slots->uses_ns = now_ns;
-	for (unsigned i = 0; i < use_cap(slots); i++) {
+	for (unsigned i = 0; i < social_slots_use_cap(slots); i++) {
 		struct slot_use *use = &slots->uses[i];
 
 		if (!use_is_over(use, now_ns) && now_ns - use->held_ns >= SLOTS_AGAIN_NS &&
-		    !(ground->neighbours->find(ground->mesh.mesh, use->key, &neighbour) &&
-		      neighbour.is_connected))
+		    !social_has_session(slots->ground, use->key))
 			use_hold(slots, use, now_ns);
 	}
 }
 
 void social_slots_use_up(struct slots *slots, const uint8_t *key, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < use_cap(slots); i++)
+	for (unsigned i = 0; i < social_slots_use_cap(slots); i++)
 		if (!use_is_over(&slots->uses[i], now_ns) &&
 		    memcmp(slots->uses[i].key, key, MESH_KEY_LEN) == 0)
 			use_hold(slots, &slots->uses[i], now_ns);
@@ -76,7 +67,7 @@ void social_slots_use_up(struct slots *slots, const uint8_t *key, uint64_t now_n
 bool social_slots_is_used(const struct slots *slots, const uint8_t key[static MESH_KEY_LEN],
 			  uint64_t now_ns)
 {
-	for (unsigned i = 0; i < use_cap(slots); i++)
+	for (unsigned i = 0; i < social_slots_use_cap(slots); i++)
 		if (!use_is_over(&slots->uses[i], now_ns) &&
 		    memcmp(slots->uses[i].key, key, MESH_KEY_LEN) == 0)
 			return true;
@@ -87,7 +78,7 @@ unsigned social_slots_uses(const struct slots *slots, uint64_t now_ns)
 {
 	unsigned cnt = 0;
 
-	for (unsigned i = 0; i < use_cap(slots); i++)
+	for (unsigned i = 0; i < social_slots_use_cap(slots); i++)
 		cnt += !use_is_over(&slots->uses[i], now_ns);
 	return cnt;
 }

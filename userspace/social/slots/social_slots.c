@@ -30,19 +30,10 @@ void social_slots_wake(struct slots *slots, uint64_t now_ns)
 
 /* --- time --- */
 
-static bool is_connected(const struct slots *slots, const uint8_t *key)
-{
-	const struct social_ground *ground = slots->ground;
-	struct mesh_neighbour neighbour;
-
-	return ground->neighbours->find(ground->mesh.mesh, key, &neighbour) &&
-	       neighbour.is_connected;
-}
-
 /* One without a session is not in N1, and may come back for a while. */
 static void slot_look(struct slots *slots, struct slot *slot, uint64_t now_ns)
 {
-	bool is_away = !is_connected(slots, slot->key);
+	bool is_away = !social_has_session(slots->ground, slot->key);
 
 	if (is_away == (slot->away_ns != 0))
 		return;

@@ -241,10 +241,6 @@ void social_sync_leaving(struct sync *sync, const uint8_t id[static POST_ID_LEN]
 			 const uint8_t *from);
 void social_sync_gone(struct sync *sync, const uint8_t id[static POST_ID_LEN], uint64_t now_ns);
 /*
- * social_sync_profile_changed gives related peers the profiles that they
- * may see. social_sync_follows_changed: related peers are asked, and greeted, anew.
- */
-/*
  * social_sync_cut: person may not have the post any more, which the parts below know. What is on its way
  * to nodes of person ends. Pages with the post are reset, whatever else they have, and pushes of it are
  * dropped. Nothing of it is sent again. social_sync_speaks_for: the session with key is one of person.
@@ -253,10 +249,14 @@ void social_sync_cut(struct sync *sync, const uint8_t person[static NODE_KEY_LEN
 		     const uint8_t post[static POST_ID_LEN]);
 bool social_sync_speaks_for(struct sync *sync, const uint8_t key[static MESH_KEY_LEN],
 			    const uint8_t person[static NODE_KEY_LEN]);
+/*
+ * social_sync_profile_changed gives related peers the profiles that they may see.
+ * social_sync_follows_changed: related peers are asked, and greeted, anew. social_sync_refusals_forget:
+ * other people are wanted now, so what was refused is asked for again.
+ */
 void social_sync_profile_changed(struct sync *sync, uint64_t now_ns);
-/* social_sync_refusals_forget: other people are wanted now, so what was refused is asked for again. */
-void social_sync_refusals_forget(struct sync *sync);
 void social_sync_follows_changed(struct sync *sync, uint64_t now_ns);
+void social_sync_refusals_forget(struct sync *sync);
 
 /*
  * The same posts for programs that are no node, as JSON on connections of their own: events of a

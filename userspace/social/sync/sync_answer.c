@@ -32,20 +32,6 @@ void social_sync_refuse_malformed(struct sync *sync, const struct mesh_call *cal
 	sync_ops(sync)->answer_error(call->incoming, MESH_CODE_MALFORMED, text, 0);
 }
 
-/* Chosen peers are bounded by what a key may ask. */
-uint64_t social_sync_network_wait_ms(struct sync *sync, const uint8_t *key,
-				     const struct fair_path *path, uint64_t now_ns)
-{
-	const struct social_ground *ground = sync->params.ground;
-	uint8_t network[REQUEST_QUOTA_KEY_LEN] = {0};
-	uint64_t id = path->level_cnt ? fair_path_network(path) : 0;
-
-	if (ground->class_of(ground->ctx, key) == FAIR_CHOSEN)
-		return 0;
-	memcpy(network, &id, sizeof(id));
-	return request_quota_take(&sync->per_network, network, now_ns);
-}
-
 bool social_sync_admit(struct sync *sync, const struct mesh_call *call, uint64_t now_ns)
 {
 	const struct social_ground *ground = sync->params.ground;
@@ -58,7 +44,8 @@ bool social_sync_admit(struct sync *sync, const struct mesh_call *call, uint64_t
 	wait_ms = request_quota_take(&sync->per_key, call->peer_key, now_ns);
 	if (!wait_ms) {
 		sync_ops(sync)->asker_path(call->incoming, &path);
-		wait_ms = social_sync_network_wait_ms(sync, call->peer_key, &path, now_ns);
+		wait_ms = social_network_wait_ms(ground, &sync->per_network, call->peer_key, &path,
+						 now_ns);
 	}
 	if (wait_ms)
 		refuse_hurried(sync, call, wait_ms);

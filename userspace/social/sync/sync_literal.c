@@ -397,8 +397,8 @@ static bool frame_is_admitted(struct literal_conn *conn)
 
 	if (conn->answer_cnt + 2 <= ANSWERS_MAX &&
 	    request_quota_take(&sync->per_key, conn->peer.keys[0], conn->now_ns) == 0 &&
-	    social_sync_network_wait_ms(sync, conn->peer.keys[0], &conn->peer.path, conn->now_ns) ==
-		    0)
+	    social_network_wait_ms(sync->params.ground, &sync->per_network, conn->peer.keys[0],
+				   &conn->peer.path, conn->now_ns) == 0)
 		return true;
 	sync->stats.hurried_cnt++;
 	conn_close(conn, CODE_REFUSED, "too many messages");

@@ -290,9 +290,6 @@ void social_sync_peers_sweep(struct sync *sync, uint64_t now_ns);
 int social_sync_answer_init(struct sync *sync, const uint64_t secret[2]);
 /* social_sync_admit: false: call was answered. */
 bool social_sync_admit(struct sync *sync, const struct mesh_call *call, uint64_t now_ns);
-/* social_sync_network_wait_ms: of the quota of path's network. 0: the request may be heard. */
-uint64_t social_sync_network_wait_ms(struct sync *sync, const uint8_t *key,
-				     const struct fair_path *path, uint64_t now_ns);
 void social_sync_refuse_malformed(struct sync *sync, const struct mesh_call *call,
 				  const char *text);
 
