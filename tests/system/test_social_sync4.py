@@ -91,9 +91,14 @@ class Program:
         return said["Hello"]["post_ids"], said["Hello"]["follows"], posts["Posts"]["posts"]
 
 
-def own_key(daemon):
-    bits = "".join(f"{oracle.Z32.index(letter):05b}" for letter in daemon.json("node", "id")["node_id"])
+def bytes_of(text):
+    """32 bytes of their z-base-32."""
+    bits = "".join(f"{oracle.Z32.index(letter):05b}" for letter in text)
     return int(bits[:256], 2).to_bytes(32, "big")
+
+
+def own_key(daemon):
+    return bytes_of(daemon.json("node", "id")["node_id"])
 
 
 def test_a_program_completes_hello_and_posts_and_its_post_comes_back(lab):
@@ -175,6 +180,25 @@ def test_a_forged_and_an_unsigned_post_are_not_kept(lab):
     check_eq(bob.hello()[0], [], "nothing is kept")
     counters = a.json("status")["counters"]
     check_eq(counters["social_sync.unsigned_cnt"], 1, "unsigned, of another")
+
+
+def places_used(daemon):
+    slots = daemon.json("social", "slots")
+    return {row["class"]: row["used"] for row in slots["classes"]}, slots["nodes"]
+
+
+def test_a_single_request_takes_no_place(lab):
+    a = lab.daemon("a").start()
+    post = a.call("WritePost", text="for all", to="public", people=[], mentions=[])["post"]
+    post_id = bytes_of(post["post_id"]).hex()
+    before = places_used(a)
+    check_eq(sum(before[0].values()), 0, "no place is used")
+    for seed in (ALICE, BOB):
+        program = Program(lab, a, seed)
+        program.hello(follows=[own_key(a).hex()])
+        asked, = program.say("PostRequest", {"post_ids": [post_id]}, 1)
+        check_eq([row["id"] for row in asked["Posts"]["posts"]], [post_id], "a stranger gets it")
+        check_eq(places_used(a), before, "and takes no place")
 
 
 def test_version_3_is_refused(lab):

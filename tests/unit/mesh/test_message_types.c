@@ -83,6 +83,15 @@ static void test_numbers_of_the_seam_are_in_the_table(void)
 	}
 }
 
+/* Of older programs for groups, posts and copies: a node that meets one must not take it for ours. */
+static void test_numbers_of_older_messages_are_not_used_again(void)
+{
+	static const unsigned older[] = {0xa0, 0xd4, 0xd5, 0xe1, 0xe2};
+
+	for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++)
+		CHECK(!mesh_registry_lookup(older[i]));
+}
+
 static void test_classes_are_those_of_the_model(void)
 {
 	CHECK_EQ(mesh_class_payload_max(MESH_CLASS_NONE), 0);
@@ -113,6 +122,7 @@ int main(void)
 	RUN(test_whatever_is_answered_is_answered_by_an_answer);
 	RUN(test_a_refusal_answers_its_own_request_alone);
 	RUN(test_numbers_of_the_seam_are_in_the_table);
+	RUN(test_numbers_of_older_messages_are_not_used_again);
 	RUN(test_classes_are_those_of_the_model);
 	return check_done();
 }
