@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Routes on the disk: 'r' and the key -> {0: tier, 1: where a dial reached it, 2: seen at, in ms,
- * 3: [PeerAddr], 4: address record, 5: introduced by}. Changes are written some seconds later, so a
- * crash forgets at most those. A row that was not written goes with the next batch.
+ * 3: [PeerAddr], 4: address record, 5: introduced by}. Changes are written a moment later, and at
+ * most one batch each second, so a crash forgets at most those. A row that was not written goes with the next batch.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,11 +12,12 @@
 #include "social/routes/routes_state.h"
 #include "store/store.h"
 
-#define ROW_KIND    'r'
-#define ROW_KEY_LEN (1 + NODE_KEY_LEN)
-#define ROW_LEN_MAX (SOCIAL_ADDRESS_LEN_MAX + 1024u)
-#define SAVE_NS	    (5 * NS_PER_S)
-#define GONE_MAX    512u /* deletions that wait, at most */
+#define ROW_KIND     'r'
+#define ROW_KEY_LEN  (1 + NODE_KEY_LEN)
+#define ROW_LEN_MAX  (SOCIAL_ADDRESS_LEN_MAX + 1024u)
+#define SAVE_NS	     NS_PER_S	     /* between two batches, at least */
+#define SAVE_SOON_NS (NS_PER_S / 10) /* what changes together is one batch */
+#define GONE_MAX     512u	     /* deletions that wait, at most */
 
 struct row {
 	enum social_tier tier;
@@ -118,16 +119,27 @@ void social_routes_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct social_routes *routes = container_of(timer, struct social_routes, timer);
 
-	if (routes->is_saving)
+	if (routes->is_saving) {
 		timer_set(routes->params.ground->timers, timer, now_ns + SAVE_NS);
-	else
+	} else {
+		routes->saved_ns = now_ns;
 		social_routes_flush(routes);
+	}
 }
 
+/*
+ * The profile that names an anchor is on the disk at once. After a crash its place is needed as well:
+ * without it the anchor cannot be asked.
+ */
 static void save_soon(struct social_routes *routes, uint64_t now_ns)
 {
-	if (!timer_is_set(&routes->timer) && !routes->is_stopped)
-		timer_set(routes->params.ground->timers, &routes->timer, now_ns + SAVE_NS);
+	uint64_t at_ns = now_ns + SAVE_SOON_NS;
+
+	if (timer_is_set(&routes->timer) || routes->is_stopped)
+		return;
+	if (routes->saved_ns && at_ns < routes->saved_ns + SAVE_NS)
+		at_ns = routes->saved_ns + SAVE_NS;
+	timer_set(routes->params.ground->timers, &routes->timer, at_ns);
 }
 
 void social_route_changed(struct social_routes *routes, struct route *route, uint64_t now_ns)

@@ -42,6 +42,7 @@ struct social_routes {
 	uint32_t tier_cnts[SOCIAL_TIER_CNT];
 	struct fair_places places;
 	struct timer timer;	  /* next batch */
+	uint64_t saved_ns;	  /* the one before; 0: none was */
 	struct store_batch *gone; /* rows to be deleted by it */
 	unsigned gone_cnt;
 	bool is_saving, is_stopped;

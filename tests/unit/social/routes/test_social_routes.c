@@ -193,12 +193,32 @@ static void test_a_followed_node_is_dialled_where_it_was_after_a_restart(void)
 	end();
 }
 
-static void test_a_crash_forgets_no_more_than_seconds(void)
+/* The second change comes while the spacing of batches holds it back. */
+static void test_a_crash_forgets_no_more_than_a_second(void)
+{
+	begin(3);
+	tiers[1] = SOCIAL_TIER_FOLLOW;
+	tiers[2] = SOCIAL_TIER_ANCHOR;
+	CHECK_EQ(record_take(1, 1, 5000, NULL), 0);
+	social_lab_pass(&lab, 300 * NS_PER_MS);
+	CHECK_EQ(record_take(2, 2, 5000, social_lab_key(&lab, 1)), 0);
+	social_lab_pass(&lab, 1200 * NS_PER_MS);
+	store_freeze(lab.nodes[0].store);
+	social_routes_close(routes);
+	social_lab_restart(&lab, 0);
+	CHECK_EQ(routes_open(), 0);
+	CHECK(social_route_is_kept(routes, social_lab_key(&lab, 1)));
+	CHECK(social_route_is_kept(routes, social_lab_key(&lab, 2)));
+	end();
+}
+
+/* A person that was met a moment before is dialled where it was. */
+static void test_the_first_change_is_kept_at_once(void)
 {
 	begin(2);
 	tiers[1] = SOCIAL_TIER_FOLLOW;
 	CHECK_EQ(record_take(1, 1, 5000, NULL), 0);
-	social_lab_pass(&lab, 6 * NS_PER_S);
+	social_lab_pass(&lab, 300 * NS_PER_MS);
 	store_freeze(lab.nodes[0].store);
 	social_routes_close(routes);
 	social_lab_restart(&lab, 0);
@@ -364,7 +384,8 @@ int main(void)
 	RUN(test_a_record_from_the_future_is_refused);
 	RUN(test_a_record_of_a_node_without_a_tier_is_not_kept);
 	RUN(test_a_followed_node_is_dialled_where_it_was_after_a_restart);
-	RUN(test_a_crash_forgets_no_more_than_seconds);
+	RUN(test_a_crash_forgets_no_more_than_a_second);
+	RUN(test_the_first_change_is_kept_at_once);
 	RUN(test_a_route_that_is_dropped_does_not_come_back);
 	RUN(test_a_flood_of_one_tier_leaves_the_others);
 	RUN(test_a_person_that_names_too_many_anchors_loses_the_first);
