@@ -477,6 +477,7 @@ const struct swarm *blobs_get_swarm(const struct blobs *content, uint64_t id);
 struct blobs_gc {
 	uint64_t object_cnt, blob_cnt, path_cnt;
 	uint64_t byte_cnt; /* in segments; files in place are never touched */
+	uint64_t mark_max; /* places that ids of kept blobs took, at most */
 };
 WEFT_MUST_CHECK
 int blobs_gc(struct blobs *content, bool run,

@@ -145,22 +145,47 @@ static int mark_order(const void *a, const void *b)
 	return memcmp(a, b, OBJECT_ID_LEN);
 }
 
+/* The marks in order, each once. */
+static void marks_sort(struct gc *gc)
+{
+	size_t cnt = 0;
+
+	if (gc->mark_cnt)
+		qsort(gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order);
+	for (size_t i = 0; i < gc->mark_cnt; i++)
+		if (i == 0 || mark_order(gc->marks[cnt - 1], gc->marks[i]) != 0)
+			memmove(gc->marks[cnt++], gc->marks[i], OBJECT_ID_LEN);
+	gc->mark_cnt = cnt;
+}
+
+/* It grows when half of it is of use. So ids that come again and again take no memory. */
+static bool marks_have_room(struct gc *gc, size_t cnt)
+{
+	size_t cap = gc->mark_cap ? gc->mark_cap : 1024;
+	void *marks;
+
+	if (gc->mark_cnt + cnt <= gc->mark_cap)
+		return true;
+	marks_sort(gc);
+	while (cap / 2 < gc->mark_cnt + cnt)
+		cap *= 2;
+	if (cap == gc->mark_cap)
+		return true;
+	marks = realloc(gc->marks, cap * OBJECT_ID_LEN);
+	if (!marks) {
+		gc->err = -ENOMEM;
+		return false;
+	}
+	gc->marks = marks;
+	gc->mark_cap = cap;
+	gc->told.mark_max = cap;
+	return true;
+}
+
 static bool ids_mark(struct gc *gc, const uint8_t *ids, size_t cnt)
 {
-	if (gc->mark_cnt + cnt > gc->mark_cap) {
-		size_t cap = gc->mark_cap ? gc->mark_cap * 2 : 1024;
-		void *marks;
-
-		while (cap < gc->mark_cnt + cnt)
-			cap *= 2;
-		marks = realloc(gc->marks, cap * OBJECT_ID_LEN);
-		if (!marks) {
-			gc->err = -ENOMEM;
-			return false;
-		}
-		gc->marks = marks;
-		gc->mark_cap = cap;
-	}
+	if (!marks_have_room(gc, cnt))
+		return false;
 	if (cnt)
 		memcpy(gc->marks + gc->mark_cnt, ids, cnt * OBJECT_ID_LEN);
 	gc->mark_cnt += cnt;
@@ -172,14 +197,20 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 	(void)ids_mark(gc, item->value, item->value_len / OBJECT_ID_LEN);
 }
 
+/* A holder may pass on ids that any peer made up: those of no blob are not noted. */
 static bool kept_mark(void *arg, const uint8_t id[static 32])
 {
-	return ids_mark(arg, id, 1);
+	struct gc *gc = arg;
+
+	return store_blob_len(gc->snapshot, id) == WEFT_EABSENT || ids_mark(gc, id, 1);
 }
 
 /* What holders keep without a manifest. One that cannot list it ends the sweep. */
 static void kept_blobs_mark(struct gc *gc)
 {
+	gc->err = store_snapshot_open(gc->content->params.store, &gc->snapshot);
+	if (gc->err < 0)
+		return;
 	for (unsigned i = 0; i < gc->content->holder_cnt && gc->err == 0; i++) {
 		const struct blobs_retainer *holder = &gc->content->holders[i];
 
@@ -187,6 +218,9 @@ static void kept_blobs_mark(struct gc *gc)
 		    gc->err == 0)
 			gc->err = WEFT_EBUSY;
 	}
+	store_snapshot_close(gc->snapshot);
+	gc->snapshot = NULL;
+	marks_sort(gc);
 }
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
@@ -320,8 +354,6 @@ static void step_finish(struct gc *gc)
 		gc->next_len = 0;
 		if (gc->phase == GC_OUTBOARDS)
 			kept_blobs_mark(gc);
-		if (gc->phase == GC_OUTBOARDS && gc->mark_cnt)
-			qsort(gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order);
 		gc->phase++;
 	}
 	if (!gc->deletes) {

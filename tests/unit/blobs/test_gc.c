@@ -171,6 +171,7 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 struct blob_keeper {
 	uint8_t id[32];
 	bool fails;
+	uint32_t made_up_cnt; /* ids of no blob that are named too, each with id once more */
 };
 
 static bool keeper_has_none(void *ctx, blobs_holder_fn fn, void *arg)
@@ -182,8 +183,14 @@ static bool keeper_has_none(void *ctx, blobs_holder_fn fn, void *arg)
 static bool keeper_blobs(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
 {
 	struct blob_keeper *keeper = ctx;
+	uint8_t made_up[32] = {0xee};
+	bool goes_on = !keeper->fails;
 
-	return !keeper->fails && fn(arg, keeper->id);
+	for (uint32_t i = 0; i < keeper->made_up_cnt && goes_on; i++) {
+		memcpy(made_up + 1, &i, sizeof(i));
+		goes_on = fn(arg, made_up) && fn(arg, keeper->id);
+	}
+	return goes_on && fn(arg, keeper->id);
 }
 
 static void test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it(void)
@@ -209,6 +216,29 @@ static void test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it(void)
 	CHECK_EQ(sweep.told.blob_cnt, 0);
 	/* It is in no record, and is not served in the name of a share. */
 	CHECK(!blobs_served_index_gives_manifest(blobs_served_index(rig.content), keeper.id, NULL));
+	keeper.id[0] ^= 1;
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 1);
+	rig_end(&rig);
+}
+
+/* A post of any author may name thousands of ids, and a node holds many posts. */
+static void test_ids_of_no_blob_and_ids_named_again_take_no_memory(void)
+{
+	struct blob_keeper keeper = {.made_up_cnt = 100000};
+	const struct blobs_retainer holder = {
+		.manifests_each = keeper_has_none, .ctx = &keeper, .blobs_each = keeper_blobs};
+	struct rig_import kept, left;
+	struct blobs_rig rig;
+	struct sweep sweep;
+
+	CHECK(trees_make(&rig, &kept, &left));
+	CHECK_EQ(blobs_add_holder(rig.content, &holder), 0);
+	memcpy(keeper.id, left.told.manifest_id, 32);
+	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 1);
+	CHECK(sweep.told.mark_max <= 1024);
 	keeper.id[0] ^= 1;
 	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
 	CHECK_EQ(sweep.told.blob_cnt, 1);
@@ -333,6 +363,7 @@ int main(void)
 	RUN(test_what_no_share_needs_is_planned_then_swept);
 	RUN(test_what_a_holder_names_is_kept_and_reached);
 	RUN(test_a_blob_without_a_manifest_stays_while_a_holder_keeps_it);
+	RUN(test_ids_of_no_blob_and_ids_named_again_take_no_memory);
 	RUN(test_holders_have_a_limit);
 	RUN(test_no_import_starts_while_it_sweeps_nor_the_reverse);
 	RUN(test_what_an_import_left_behind_is_swept);
