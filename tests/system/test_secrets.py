@@ -7,6 +7,7 @@ prefix of nonces). It also looks for the seeds of a share and of a community, an
 after sessions, publishing and signing. OpenSSL, which can be configured to load code, takes no
 configuration from the host.
 """
+import errno
 import hashlib
 import os
 import pathlib
@@ -104,6 +105,20 @@ def found_in_memory(pid, secrets):
     return loose, held
 
 
+def written(file):
+    """(begin, end) of what is no hole of a file."""
+    at = 0
+    while True:
+        try:
+            begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+        yield begin, at
+
+
 def found_in_core(lab, pid, secrets):
     if not shutil.which("gcore"):
         raise Skip("gcore is not installed")
@@ -111,13 +126,15 @@ def found_in_core(lab, pid, secrets):
                           text=True, check=False)
     core = lab.dir / f"core.{pid}"
     check(core.exists(), f"gcore: {done.stdout}{done.stderr}")
-    found, tail, zeros = set(), b"", bytes(CHUNK_LEN)
-    # Gigabytes of zeros, for what was reserved and never touched.
+    found = set()
+    # What was reserved and never touched are holes of the file.
     with open(core, "rb") as file:
-        while chunk := file.read(CHUNK_LEN):
-            if chunk != zeros:
+        for begin, until in written(file):
+            file.seek(begin)
+            tail = b""
+            while chunk := file.read(min(CHUNK_LEN, until - file.tell())):
                 found.update(hits(tail + chunk, secrets))
-            tail = chunk[-64:]
+                tail = chunk[-64:]
     core.unlink()
     return sorted(found)
 

@@ -354,6 +354,7 @@ int offers_legacy_open(struct service_offers *offers)
 	err = arena_open(&legacy->arena, ARENA_GROWS);
 	if (err == 0)
 		err = request_quota_init(&legacy->quota, &legacy->arena, QUOTA_CAP, 1, secret);
+	arena_fit(&legacy->arena);
 	offers->legacy = legacy;
 	return err;
 }

@@ -217,7 +217,10 @@ int offers_watches_open(struct service_offers *offers)
 
 	random_fill(offers->params.random, offers->watch_places.paths.secret,
 		    sizeof(offers->watch_places.paths.secret));
-	return err < 0 ? err : fair_places_init(&offers->watch_places, &offers->watch_arena, &pool);
+	if (err == 0)
+		err = fair_places_init(&offers->watch_places, &offers->watch_arena, &pool);
+	arena_fit(&offers->watch_arena);
+	return err;
 }
 
 void offers_watches_close(struct service_offers *offers)

@@ -232,6 +232,7 @@ int social_replicas_open(const struct replicas_params *params, struct replicas *
 	err = replicas->peers ? arena_open(&replicas->arena, ARENA_GROWS) : -ENOMEM;
 	if (err == 0)
 		err = social_replica_host_init(replicas, secret);
+	arena_fit(&replicas->arena);
 	if (err == 0)
 		err = handle_all(replicas);
 	if (err < 0) {
