@@ -46,6 +46,13 @@ def large_state(lab):
     return made["state"]
 
 
+def synced(*paths):
+    """A copy lies in the page cache, and the first commit on top of it would wait for all of it."""
+    for path in paths:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
 def forget(daemon):
     """Out of the page cache, so that the disk is read."""
     for path in (daemon.state / "db" / "data.mdb", *(daemon.state / "segments").iterdir()):
@@ -154,6 +161,7 @@ def test_store_check_reads_all_of_it(lab):
 def test_a_signal_ends_a_compaction(lab):
     copy = large_state(lab).parent / "compacted"
     shutil.copytree(large_state(lab), copy)
+    synced(*(path for path in copy.rglob("*") if path.is_file()))
     for stop_ms in (1, 50, 200):
         freed, took_ms = subprocess.run([MAKER, "compact", copy, str(stop_ms)], check=True,
                                         capture_output=True, text=True).stdout.split()
@@ -193,6 +201,7 @@ def seed_tried(lab, seed, sound):
     database = a.state / "db" / "data.mdb"
     shutil.copyfile(sound, database)
     what = f"seed {seed}, {damaged(database, rng)}"
+    synced(database)
     with open(a.log, "ab") as log:
         a.process = subprocess.Popen(a.command(), stdout=log, stderr=log, start_new_session=True)
     timed(f"{what}: started or refused", START_S, lambda: wait_for(
