@@ -68,7 +68,7 @@ static const struct row rows[] = {
 #define FIGURE(kind, field, meaning) ROW(social_sync, kind, field, meaning)
 #include "social/sync/social_sync_counters.def"
 #define FIGURE(kind, field, meaning) ROW(attachments, kind, field, meaning)
-#include "social/attachments/social_attachments_counters.def"
+#include "social/attachments/attachments_counters.def"
 #define FIGURE(kind, field, meaning) ROW(posts, kind, field, meaning)
 #include "social/keep/posts_counters.def"
 #define FIGURE(kind, field, meaning) ROW(intake, kind, field, meaning)
@@ -78,7 +78,7 @@ static const struct row rows[] = {
 #define FIGURE(kind, field, meaning) ROW(social_search, kind, field, meaning)
 #include "social/routes/social_search_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_rounds, kind, field, meaning)
-#include "social/reach/follow_rounds_counters.def"
+#include "social/reach/social_rounds_counters.def"
 #define FIGURE(kind, field, meaning) ROW(social_anchors, kind, field, meaning)
 #include "social/anchors/social_anchors_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)

@@ -113,7 +113,7 @@ bool social_attachments_each_blob(struct attachments *attachments,
 
 struct attachments_stats {
 #define FIGURE FIGURE_FIELD
-#include "social/attachments/social_attachments_counters.def"
+#include "social/attachments/attachments_counters.def"
 };
 void social_attachments_stats(const struct attachments *attachments,
 			      struct attachments_stats *out_stats);

@@ -66,7 +66,7 @@ void social_rounds_moved(struct social_rounds *rounds, uint64_t now_ns);
 
 struct social_rounds_stats {
 #define FIGURE FIGURE_FIELD
-#include "social/reach/follow_rounds_counters.def"
+#include "social/reach/social_rounds_counters.def"
 };
 void social_rounds_stats(const struct social_rounds *rounds, struct social_rounds_stats *out_stats);
 
