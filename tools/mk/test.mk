@@ -40,7 +40,15 @@ $(SHARED) $(SHARED_WRAPPED): $(LIBS)
 	$(Q)$(LINK) -shared -o $@ -Wl,--whole-archive $(LIBS) -Wl,--no-whole-archive $(LDLIBS) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(if $(filter $(SHARED_WRAPPED),$@),$(ALLOC_WRAPS))
 
-$(SIM): %: %.o $(SUPPORT) $(SHARED) $(LIBS)
+# This one hears posts and keys inside of nodes (tests/support/social_tap.h): it is linked whole.
+SIM_TAPPED := $(B_DIR)/tests/sim/test_social_month
+TAPS := $(foreach f,intake_post intake_visibility key_wrap key_unwrap group_wrap group_unwrap,\
+	-Wl,--wrap=social_$(f))
+$(SIM_TAPPED): %: %.o $(SUPPORT) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(SUPPORT)) $(TAPS)
+
+$(filter-out $(SIM_TAPPED),$(SIM)): %: %.o $(SUPPORT) $(SHARED) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT),$(SHARED))
 
