@@ -503,6 +503,33 @@ static void test_words_of_a_blocked_person_go(void)
 	sim_fini(&sim);
 }
 
+/* The anchor is off: what is in the outbox then is given to none. */
+static void test_words_that_wait_for_a_person_that_is_blocked_are_taken_back(void)
+{
+	nodes_up(ANCHOR + 1);
+	sim_crash(&sim.nodes[ANCHOR]);
+	send("hello");
+	pass(5 * NS_PER_S);
+	CHECK_EQ(state_now(), MAIL_WAITS);
+	CHECK_EQ(mail_of(ALICE).waiting_cnt, 1);
+	CHECK_EQ(mail_of(ALICE).left_cnt, 1);
+	CHECK_EQ(social_block_set(social_people(social_of(ALICE)), key_of(BOB), true, &no_done,
+				  sim.now_ns),
+		 0);
+	CHECK_EQ(mail_of(ALICE).waiting_cnt, 0);
+	pass(NS_PER_S);
+	sim_crash(&sim.nodes[ALICE]);
+	sim_start(&sim.nodes[ANCHOR]);
+	sim_start(&sim.nodes[ALICE]);
+	pass(60 * NS_PER_S);
+	CHECK_EQ(mail_of(ALICE).waiting_cnt, 0);
+	sim_crash(&sim.nodes[ALICE]);
+	sim_start(&sim.nodes[BOB]);
+	CHECK(!comes(written, 5 * RETURN_NS));
+	CHECK_EQ(mail_of(BOB).came_cnt, 0);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	RUN(test_a_message_for_a_node_that_is_off_is_left_and_comes_once);
@@ -514,5 +541,6 @@ int main(void)
 	RUN(test_envelopes_are_judged_like_what_a_session_brings);
 	RUN(test_words_of_a_clock_that_is_a_year_ahead_stay_at_the_anchor);
 	RUN(test_words_of_a_blocked_person_go);
+	RUN(test_words_that_wait_for_a_person_that_is_blocked_are_taken_back);
 	return check_done();
 }

@@ -10,6 +10,7 @@
 #include "social/mail/mail_envelope.h"
 #include "social/mail/social_mail.h"
 #include "social/object/visibility.h"
+#include "social/people/people.h"
 
 /* Private to this folder. */
 #define MAIL_SECRET_LEN 32u
@@ -47,6 +48,7 @@ struct mail {
 	struct pool rows, takings;
 	struct timer timer, pull_timer;
 	struct post_watch watch;
+	struct people_watch people_watch;
 	struct mail_recovery recovery;
 	uint64_t dial_ns; /* when anchors without a session are asked again */
 	uint8_t secret[MAIL_SECRET_LEN];

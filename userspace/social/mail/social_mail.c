@@ -14,6 +14,7 @@
 #include "base/monotonic.h"
 #include "social/holders/post_holders.h"
 #include "social/mail/mail_state.h"
+#include "social/people/person_follows.h"
 #include "social/people/personas.h"
 #include "social/routes/social_search.h"
 
@@ -146,7 +147,7 @@ static void readers_add(struct mail *mail, const uint8_t *post, uint64_t now_ns)
 		for (unsigned i = 0; i < visibility->recipient_cnt; i++) {
 			const uint8_t *reader = visibility->recipients[i].reader;
 
-			if (!social_own_key(people, reader) &&
+			if (!social_own_key(people, reader) && !social_is_blocked(people, reader) &&
 			    !social_mail_is_given(mail, post, reader) &&
 			    !row_find(mail, post, reader))
 				row_add(mail, post, reader, now_ns);
@@ -245,6 +246,28 @@ static void on_post_moved(void *ctx, enum post_moved what, const struct post_vie
 	social_mail_due(mail, now_ns);
 }
 
+/*
+ * Nothing goes to a person that is blocked. What is in the outbox is taken back at once, so before the
+ * block is durable.
+ */
+static void on_people(void *ctx, const struct people_change *change, uint64_t now_ns)
+{
+	struct mail *mail = ctx;
+	struct mail_row *row = NULL, *next;
+
+	(void)now_ns;
+	if (change->kind != PEOPLE_BLOCKED)
+		return;
+	for (row = pool_next(&mail->rows, NULL); row; row = next) {
+		next = pool_next(&mail->rows, row);
+		/* One that is being marked as given goes behind that. */
+		if (row->is_marking || memcmp(row->person, change->person, NODE_KEY_LEN) != 0)
+			continue;
+		mail->stats.withdrawn_cnt++;
+		social_mail_row_drop(mail, row);
+	}
+}
+
 /* --- life --- */
 
 static int lay_out(struct mail *mail)
@@ -284,6 +307,8 @@ int social_mail_open(const struct mail_params *params, struct mail **out_mail)
 	node_key_derive(params->ground->key, "social-mail", mail->secret);
 	mail->watch = (struct post_watch){.moved = on_post_moved, .ctx = mail};
 	social_posts_watch(params->posts, &mail->watch);
+	mail->people_watch = (struct people_watch){.changed = on_people, .ctx = mail};
+	social_people_watch(params->people, &mail->people_watch);
 	mail->recovery.is_over = !params->boxes.put;
 	social_mail_due(mail, params->now_ns);
 	social_mail_pull_begin(mail, params->now_ns);
@@ -299,6 +324,7 @@ void social_mail_stop(struct mail *mail)
 	timer_cancel(mail->params.ground->timers, &mail->timer);
 	timer_cancel(mail->params.ground->timers, &mail->pull_timer);
 	social_posts_unwatch(&mail->watch);
+	social_people_unwatch(&mail->people_watch);
 	social_search_forget(mail->params.searches, mail);
 }
 
