@@ -40,10 +40,13 @@ int arena_open(struct arena *arena, size_t cap)
 
 void arena_fit(struct arena *arena)
 {
-	if (!arena->open_len || arena->open_len == arena->cap)
+	/* Of one that gave nothing yet, a little stays. */
+	size_t cap = arena->open_len ? arena->open_len : GROWS_LEN;
+
+	if (cap >= arena->cap)
 		return;
-	munmap(arena->start + arena->open_len, arena->cap - arena->open_len);
-	arena->cap = arena->open_len;
+	munmap(arena->start + cap, arena->cap - cap);
+	arena->cap = cap;
 }
 
 void arena_close(struct arena *arena)

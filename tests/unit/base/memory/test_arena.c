@@ -121,6 +121,7 @@ static void test_an_empty_arena_can_be_fitted_and_closed(void)
 
 	CHECK_EQ(arena_open(&arena, ARENA_GROWS), 0);
 	arena_fit(&arena);
+	CHECK(arena.cap < MIB);
 	CHECK(arena_alloc(&arena, 1));
 	arena_close(&arena);
 	arena_close(&arena);
