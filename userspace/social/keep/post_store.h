@@ -306,7 +306,8 @@ int social_posts_audience(struct post_store *posts, const struct post_row *row,
 			  struct post_audience *out_audience);
 /*
  * social_posts_each_attachment calls fn with the ids of what each post refers to that is held, until it
- * returns false. Returns whether all were given.
+ * returns false. Returns whether all were given. None is while a post of this node's person is on
+ * its way to the disk. Its attachments are here already, and no order names it yet.
  */
 bool social_posts_each_attachment(struct post_store *posts,
 				  bool (*fn)(void *arg, const uint8_t *post, const uint8_t *ids,

@@ -143,6 +143,16 @@ static bool post_attachments(const struct post *post, const uint8_t *id,
 	return true;
 }
 
+/* Only the person at this node can cause it, so no peer holds a sweep up. */
+static bool own_is_new(const struct post_store *posts)
+{
+	for (uint32_t at = 1; posts->new_cnt && at < posts->entry_used; at++)
+		if (posts->entries[at].state == POST_STATE_NEW &&
+		    posts->entries[at].share == POST_OWN)
+			return true;
+	return false;
+}
+
 bool social_posts_each_attachment(struct post_store *posts,
 				  bool (*fn)(void *arg, const uint8_t *post, const uint8_t *ids,
 					     size_t ids_len),
@@ -151,7 +161,7 @@ bool social_posts_each_attachment(struct post_store *posts,
 	struct store_snapshot *snapshot = NULL;
 	struct post_place place = {0};
 	const struct post_row *row;
-	bool is_whole = true;
+	bool is_whole = !own_is_new(posts);
 
 	while (is_whole && (row = social_index_next(&posts->index, &place))) {
 		const struct post_entry *entry = social_posts_entry(posts, row->id);

@@ -496,6 +496,32 @@ static void test_attachments_of_held_posts_are_named_and_of_deleted_ones_not(voi
 	rig_end();
 }
 
+/* Its attachments were made before it: a sweep at that time would take them. */
+static void test_nothing_is_named_while_an_own_post_is_on_its_way_to_the_disk(void)
+{
+	static const uint8_t attached[POST_ID_LEN] = {9};
+	struct rig_post own = {.author = 1, .attachment = attached}, other = own;
+	unsigned cnt = 0;
+
+	rig_begin();
+	rig_make(&own);
+	CHECK_EQ(rig_put(&own, POST_OWN, 0), 0);
+	CHECK(!social_posts_each_attachment(rig_posts, on_attachment, &cnt));
+	CHECK_EQ(cnt, 0);
+	rig_settle();
+	CHECK(social_posts_each_attachment(rig_posts, on_attachment, &cnt));
+	CHECK_EQ(cnt, 1);
+	other.author = 2;
+	rig_make(&other);
+	CHECK_EQ(rig_put(&other, POST_WANTED, 1), 0);
+	CHECK(social_posts_each_attachment(rig_posts, on_attachment, &cnt));
+	CHECK_EQ(cnt, 2);
+	rig_settle();
+	free(own.bytes);
+	free(other.bytes);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_a_post_is_held_at_once_and_read_when_it_is_durable);
@@ -513,5 +539,6 @@ int main(void)
 	RUN(test_a_logical_id_has_1024_editions_and_not_one_more);
 	RUN(test_a_watch_hears_of_what_is_durable);
 	RUN(test_attachments_of_held_posts_are_named_and_of_deleted_ones_not);
+	RUN(test_nothing_is_named_while_an_own_post_is_on_its_way_to_the_disk);
 	return check_done();
 }
