@@ -28,7 +28,9 @@ static void record_check(const struct bundle_record *record)
 	     strlen(circle.profile_text) >= sizeof(circle.profile_text)))
 		abort();
 	if (social_bundle_persona_parse(record, &persona) == 0 &&
-	    persona.seed + NODE_KEY_SEED_LEN > record->bytes + record->len)
+	    (persona.seed + NODE_KEY_SEED_LEN > record->bytes + record->len ||
+	     (persona.next_seed &&
+	      persona.next_seed + NODE_KEY_SEED_LEN > record->bytes + record->len)))
 		abort();
 	if (social_bundle_feed_parse(record, &feed) == 0 &&
 	    feed.name_len + feed.filter_len + 1 != record->len)

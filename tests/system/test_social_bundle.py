@@ -120,6 +120,21 @@ def test_all_of_a_person_is_on_another_node_and_once_more_changes_nothing(lab):
     check_eq(state(other, persona=1), before, "also behind a kill")
 
 
+def test_the_key_that_follows_comes_along(lab):
+    node, other = lab.daemon("a").start(), lab.daemon("b").start()
+    path, words = str(lab.dir / "ada.bundle"), ["--passphrase-file", secret(lab)]
+    done(node, "profile", "set", "--name", "Ada")
+    done(node, "persona", "commit", "0")
+    committed = node.call("ListPersonas")["personas"][0]["committed_s"]
+    done(node, "social", "export", path, "--keys", *words)
+    taken(other, path, *words)
+    check_eq(other.call("ListPersonas")["personas"][1]["committed_s"], committed, "when it was drawn")
+    other.kill()
+    other.start()
+    here, there = (done(each, "persona", "rotate", number).strip() for each, number in ((node, "0"), (other, "1")))
+    check_eq(there, here, "both nodes have the same next key")
+
+
 def test_a_file_is_kept_unless_it_is_to_be_replaced_and_keys_need_a_passphrase(lab):
     node = lab.daemon("a").start()
     write(node, "one", "--public")

@@ -141,15 +141,33 @@ static void note_made(struct bundle_export *export, enum bundle_kind kind, const
 	explicit_bzero(export->made, writer_len(w));
 }
 
-static void persona_note(struct bundle_export *export, const struct node_key *key, uint8_t flags,
-			 const char *label)
+static void persona_note(struct bundle_export *export, const struct bundle_persona *persona)
 {
 	struct writer w = writer_of(export->made, sizeof(export->made));
-	struct bundle_persona persona = {.seed = node_key_seed(key), .flags = flags};
 
-	snprintf(persona.label, sizeof(persona.label), "%s", label ? label : "");
-	social_bundle_persona_write(&w, &persona);
+	social_bundle_persona_write(&w, persona);
 	note_made(export, BUNDLE_PERSONA, &w);
+}
+
+/* The key that is to follow is in no other place: without it no reader accepts a successor by itself. */
+static void persona_gather(struct bundle_export *export, unsigned idx)
+{
+	struct bundle_persona persona = {0};
+	struct persona_view view;
+
+	social_persona_view(export->params.people, idx, &view);
+	persona.seed = node_key_seed(social_persona(export->params.people, idx));
+	if (view.is_via_anchors)
+		persona.flags |= BUNDLE_PERSONA_VIA_ANCHORS;
+	if (view.shows_follows)
+		persona.flags |= BUNDLE_PERSONA_SHOWS_FOLLOWS;
+	if (view.next) {
+		persona.flags |= BUNDLE_PERSONA_HAS_NEXT;
+		persona.next_seed = node_key_seed(view.next);
+		persona.committed_ms = view.committed_ms;
+	}
+	snprintf(persona.label, sizeof(persona.label), "%s", view.label);
+	persona_note(export, &persona);
 }
 
 static void keys_gather(struct bundle_export *export)
@@ -157,15 +175,14 @@ static void keys_gather(struct bundle_export *export)
 	struct people *people = export->params.people;
 	const struct node_key *key;
 
-	for (unsigned i = 0; i < social_persona_cnt(people); i++) {
-		struct persona_view view;
+	for (unsigned i = 0; i < social_persona_cnt(people); i++)
+		persona_gather(export, i);
+	for (unsigned i = 0; (key = social_former_key(people, i)); i++) {
+		const struct bundle_persona former = {.seed = node_key_seed(key),
+						      .flags = BUNDLE_PERSONA_FORMER};
 
-		social_persona_view(people, i, &view);
-		persona_note(export, social_persona(people, i),
-			     view.is_via_anchors ? BUNDLE_PERSONA_VIA_ANCHORS : 0, view.label);
+		persona_note(export, &former);
 	}
-	for (unsigned i = 0; (key = social_former_key(people, i)); i++)
-		persona_note(export, key, BUNDLE_PERSONA_FORMER, NULL);
 }
 
 struct gathering {

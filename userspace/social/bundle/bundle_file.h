@@ -34,7 +34,7 @@ enum bundle_kind {
 	BUNDLE_CIRCLE,
 	BUNDLE_MEMBER,	/* person 32, of the circle before */
 	BUNDLE_BLOCK,	/* person 32 */
-	BUNDLE_PERSONA, /* seed 32 | flags u8 | label; sealed alone */
+	BUNDLE_PERSONA, /* seed 32 | flags u8 | next seed 32, drawn u64be | label; sealed alone */
 	BUNDLE_DRAFT,	/* id 16 | a row of STORE_DRAFTS (write/post_drafts.h) */
 	BUNDLE_FEED,	/* length u8, name | filter */
 	BUNDLE_GROUP,	/* group 32 | person of this node 32 | name */

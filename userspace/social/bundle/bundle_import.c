@@ -356,6 +356,9 @@ static int persona_take(struct bundle_import *import, const struct bundle_record
 		.seed = of.seed,
 		.draft = {.label = of.label,
 			  .is_via_anchors = of.flags & BUNDLE_PERSONA_VIA_ANCHORS},
+		.next_seed = of.next_seed,
+		.committed_ms = of.committed_ms,
+		.shows_follows = of.flags & BUNDLE_PERSONA_SHOWS_FOLLOWS,
 		.is_former = of.flags & BUNDLE_PERSONA_FORMER};
 	return waited(import,
 		      social_persona_restore(import->params.people, &restore, &done, now_ns));

@@ -83,6 +83,10 @@ void social_bundle_persona_write(struct writer *w, const struct bundle_persona *
 {
 	writer_bytes(w, persona->seed, NODE_KEY_SEED_LEN);
 	writer_u8(w, persona->flags);
+	if (persona->flags & BUNDLE_PERSONA_HAS_NEXT) {
+		writer_bytes(w, persona->next_seed, NODE_KEY_SEED_LEN);
+		writer_be64(w, persona->committed_ms);
+	}
 	writer_bytes(w, persona->label, strlen(persona->label));
 }
 
@@ -93,6 +97,10 @@ int social_bundle_persona_parse(const struct bundle_record *record,
 	struct bundle_persona persona = {.seed = cursor_bytes(&c, NODE_KEY_SEED_LEN)};
 
 	persona.flags = cursor_u8(&c);
+	if (persona.flags & BUNDLE_PERSONA_HAS_NEXT) {
+		persona.next_seed = cursor_bytes(&c, NODE_KEY_SEED_LEN);
+		persona.committed_ms = cursor_be64(&c);
+	}
 	if (c.bad || !text_take(&c, cursor_left(&c), persona.label, sizeof(persona.label)))
 		return WEFT_EMALFORMED;
 	*out_persona = persona;

@@ -30,11 +30,15 @@ WEFT_MUST_CHECK
 int social_bundle_circle_parse(const struct bundle_record *record,
 			       struct bundle_circle *out_circle);
 
-#define BUNDLE_PERSONA_VIA_ANCHORS 1u
-#define BUNDLE_PERSONA_FORMER	   2u
+#define BUNDLE_PERSONA_VIA_ANCHORS   1u
+#define BUNDLE_PERSONA_FORMER	     2u
+#define BUNDLE_PERSONA_SHOWS_FOLLOWS 4u
+#define BUNDLE_PERSONA_HAS_NEXT	     8u
 struct bundle_persona {
 	const uint8_t *seed;
 	uint8_t flags;
+	const uint8_t *next_seed; /* with BUNDLE_PERSONA_HAS_NEXT: of the key that is to follow */
+	uint64_t committed_ms;	  /* and when it was drawn */
 	char label[SOCIAL_NAME_CAP];
 };
 void social_bundle_persona_write(struct writer *w, const struct bundle_persona *persona);

@@ -144,6 +144,8 @@ void social_persona_view(const struct people *people, unsigned idx, struct perso
 		.is_via_anchors = row->is_via_anchors,
 		.made_ms = row->made_ms,
 		.committed_ms = row->next ? row->committed_ms : 0,
+		.next = row->next,
+		.shows_follows = row->shows_follows,
 	};
 }
 
@@ -214,10 +216,62 @@ int social_persona_add(struct people *people, const struct persona_draft *draft,
 	return 0;
 }
 
+/* One that has a next key, or a successor, keeps it. 0, WEFT_EEXISTS or -errno. */
+static int next_restore(struct persona_row *row, const struct persona_restore *restore)
+{
+	int err;
+
+	if (!restore->next_seed || row->next || row->successor_len)
+		return WEFT_EEXISTS;
+	err = node_key_from_seed(restore->next_seed, &row->next);
+	if (err == 0)
+		row->committed_ms = restore->committed_ms;
+	return err;
+}
+
+/* Of a key that is of this node already. */
+static int own_restore(struct people *people, const uint8_t *key,
+		       const struct persona_restore *restore, const struct people_done *done,
+		       uint64_t now_ns)
+{
+	struct persona_row *row = social_persona_row_of(people, key);
+	int err = row->is_former ? WEFT_EEXISTS : next_restore(row, restore);
+
+	if (err < 0)
+		return err;
+	row_touch(people, row, now_ns);
+	social_people_wait(people, done, now_ns);
+	return 0;
+}
+
+/* key is taken. 0, WEFT_EFULL or -errno. */
+static int row_restore(struct people *people, struct node_key *key,
+		       const struct persona_restore *restore, const struct people_done *done,
+		       uint64_t now_ns)
+{
+	struct persona_row *row = row_free(people);
+	int err = 0;
+
+	if (!row || (restore->is_former ? former_cnt(people) == SOCIAL_FORMER_KEYS_MAX
+					: people->persona_cnt == SOCIAL_PERSONAS_MAX)) {
+		node_key_free(key);
+		return WEFT_EFULL;
+	}
+	row_begin(people, row, &restore->draft, key);
+	if (restore->next_seed && (err = next_restore(row, restore)) < 0) {
+		row_clear(row);
+		return err;
+	}
+	row->is_former = restore->is_former;
+	row->shows_follows = restore->shows_follows;
+	row->number = restore->is_former ? 0 : (uint8_t)number_free(people);
+	row_added(people, row, done, now_ns);
+	return 0;
+}
+
 int social_persona_restore(struct people *people, const struct persona_restore *restore,
 			   const struct people_done *done, uint64_t now_ns)
 {
-	struct persona_row *row = row_free(people);
 	struct node_key *key;
 	int err;
 
@@ -227,20 +281,11 @@ int social_persona_restore(struct people *people, const struct persona_restore *
 		return WEFT_EBUSY;
 	if ((err = node_key_from_seed(restore->seed, &key)) < 0)
 		return err;
-	if (social_people_is_own(people, node_key_public(key)))
-		err = WEFT_EEXISTS;
-	else if (!row || (restore->is_former ? former_cnt(people) == SOCIAL_FORMER_KEYS_MAX
-					     : people->persona_cnt == SOCIAL_PERSONAS_MAX))
-		err = WEFT_EFULL;
-	if (err < 0) {
-		node_key_free(key);
-		return err;
-	}
-	row_begin(people, row, &restore->draft, key);
-	row->is_former = restore->is_former;
-	row->number = restore->is_former ? 0 : (uint8_t)number_free(people);
-	row_added(people, row, done, now_ns);
-	return 0;
+	if (!social_people_is_own(people, node_key_public(key)))
+		return row_restore(people, key, restore, done, now_ns);
+	err = own_restore(people, node_key_public(key), restore, done, now_ns);
+	node_key_free(key);
+	return err;
 }
 
 int social_persona_set(struct people *people, unsigned idx, const struct persona_draft *draft,

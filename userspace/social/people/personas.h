@@ -39,7 +39,9 @@ struct persona_view {
 	const char *label;   /* for the person at this node alone */
 	bool is_via_anchors; /* reached and reaching by anchors alone, so that no session links it */
 	uint64_t made_ms;
-	uint64_t committed_ms; /* when its next key was drawn; 0: it was not */
+	uint64_t committed_ms;	     /* when its next key was drawn; 0: it was not */
+	const struct node_key *next; /* or NULL */
+	bool shows_follows;
 };
 void social_persona_view(const struct people *people, unsigned idx, struct persona_view *out_view);
 bool social_persona_is_via_anchors(const struct people *people, unsigned idx);
@@ -71,11 +73,15 @@ int social_persona_set(struct people *people, unsigned idx, const struct persona
 		       const struct people_done *done, uint64_t now_ns);
 /*
  * social_persona_restore: a key that this person had on another node is a persona here, too, or a former
- * key. As social_persona_add, or WEFT_EEXISTS: the key is of this node.
+ * key. As social_persona_add, or WEFT_EEXISTS: the key is of this node. One that is of this node, and has
+ * no next key, takes that alone.
  */
 struct persona_restore {
-	const uint8_t *seed; /* NODE_KEY_SEED_LEN */
+	const uint8_t *seed;	  /* NODE_KEY_SEED_LEN */
+	const uint8_t *next_seed; /* likewise, of its next key; NULL: it has none */
+	uint64_t committed_ms;	  /* when that was drawn */
 	struct persona_draft draft;
+	bool shows_follows;
 	bool is_former;
 };
 WEFT_MUST_CHECK

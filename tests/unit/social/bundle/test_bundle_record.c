@@ -100,7 +100,8 @@ static int persona_parses(void)
 static void test_a_persona_is_read_as_it_was_written(void)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	const struct bundle_persona persona = {key, BUNDLE_PERSONA_FORMER, "work"};
+	const struct bundle_persona persona = {
+		.seed = key, .flags = BUNDLE_PERSONA_FORMER, .label = "work"};
 	struct bundle_persona out;
 
 	social_bundle_persona_write(&w, &persona);
@@ -110,6 +111,26 @@ static void test_a_persona_is_read_as_it_was_written(void)
 	CHECK_EQ(out.flags, BUNDLE_PERSONA_FORMER);
 	CHECK_STR(out.label, "work");
 	cuts_check(persona_parses, 33);
+}
+
+static void test_a_persona_is_read_with_the_key_that_follows(void)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	const struct bundle_persona persona = {.seed = key,
+					       .flags = BUNDLE_PERSONA_HAS_NEXT |
+							BUNDLE_PERSONA_SHOWS_FOLLOWS,
+					       .next_seed = other,
+					       .committed_ms = 1234567890123,
+					       .label = "work"};
+	struct bundle_persona out;
+
+	social_bundle_persona_write(&w, &persona);
+	written(BUNDLE_PERSONA, &w);
+	CHECK_EQ(social_bundle_persona_parse(&record, &out), 0);
+	CHECK_MEM(out.next_seed, other, NODE_KEY_SEED_LEN);
+	CHECK_EQ(out.committed_ms, 1234567890123);
+	CHECK_STR(out.label, "work");
+	cuts_check(persona_parses, 33 + 32 + 8);
 }
 
 static void test_a_feed_is_read_as_it_was_written(void)
@@ -165,6 +186,7 @@ int main(void)
 	RUN(test_a_follow_is_read_as_it_was_written);
 	RUN(test_a_circle_is_read_as_it_was_written);
 	RUN(test_a_persona_is_read_as_it_was_written);
+	RUN(test_a_persona_is_read_with_the_key_that_follows);
 	RUN(test_a_feed_is_read_as_it_was_written);
 	RUN(test_each_kind_has_a_length_and_a_later_kind_is_refused);
 	return check_done();
