@@ -61,7 +61,7 @@ static void fellow_look(void *arg, const struct group_view *view)
 		      social_group_has(fellow->groups, view->group, view->epoch, fellow->key);
 }
 
-static bool on_is_fellow(void *ctx, const uint8_t *key)
+bool social_is_fellow(void *ctx, const uint8_t *key)
 {
 	struct fellow fellow = {((const struct social *)ctx)->groups, key, false};
 
@@ -85,7 +85,7 @@ static int replicas_open(struct social *social, uint64_t now_ns)
 							.is_blocked = on_is_blocked,
 							.is_acquainted = on_is_acquainted,
 							.is_audience = on_is_audience,
-							.is_fellow = on_is_fellow,
+							.is_fellow = social_is_fellow,
 							.is_member = on_is_member,
 							.group_key = on_group_key,
 							.speaks_for = on_speaks_for,

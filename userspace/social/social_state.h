@@ -72,6 +72,8 @@ int social_sync_ways_open(struct social *social, uint64_t now_ns);
 void social_sync_ways_stop(struct social *social);
 /* The node of key is asked for posts; ctx is a struct social. */
 bool social_is_related(void *ctx, const uint8_t *key);
+/* social_is_fellow: the node of key is of a group that this one is a member of. */
+bool social_is_fellow(void *ctx, const uint8_t *key);
 /* What a node gave, for the intake. */
 struct intake_ask social_take_ask(const struct sync_take *take);
 /* social_places.c: routes, anchors and searches. */

@@ -110,7 +110,9 @@ bool social_is_related(void *ctx, const uint8_t *key)
 	struct social *social = ctx;
 	struct social_route route;
 
-	if (way_is_chosen(ctx, key) || social_audience_of(social->people, key))
+	/* What a lost machine wrote for a group comes from other members alone. */
+	if (way_is_chosen(ctx, key) || social_audience_of(social->people, key) ||
+	    social_is_fellow(ctx, key))
 		return true;
 	return social_route_look(social->routes, key, &route) && route.tier == SOCIAL_TIER_ANCHOR;
 }
