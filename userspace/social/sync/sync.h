@@ -134,7 +134,7 @@ struct sync_parts {
 
 	/* followed, an anchor, or of a preferred slot: it hears what this node follows */
 	bool (*is_chosen)(void *ctx, const uint8_t *key);
-	/* chosen, or it follows a person of this node: posts are asked of it */
+	/* chosen, a follower, or of a group of a person of this node: posts are asked of it */
 	bool (*is_related)(void *ctx, const uint8_t *key);
 	bool (*is_blocked)(void *ctx, const uint8_t *key);
 	/*
