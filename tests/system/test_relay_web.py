@@ -10,6 +10,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import fabric
 import relay_client as rc
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
@@ -46,13 +47,6 @@ def closed_with(client):
             client.frame()
     except rc.Closed as end:
         return end.code
-
-
-def zbase32_decode(text):
-    number = 0
-    for letter in text:
-        number = number << 5 | "ybndrfg8ejkmcpqxot1uwisza345h769".index(letter)
-    return (number >> (len(text) * 5 - 256)).to_bytes(32, "big")
 
 
 def test_two_clients_exchange_datagrams_by_both_proofs(lab):
@@ -94,7 +88,7 @@ def node_with_session(lab, relay, config="[relay]\naccept = all\n"):
     done = node.weft("peer", "connect", relay.daemon.weft("node", "id").stdout.strip(),
                      relay.daemon.json("status")["listen"][0])
     check_eq(done.returncode, OK, done.stderr)
-    return node, zbase32_decode(node.weft("node", "id").stdout.strip())
+    return node, fabric.key_of(node.weft("node", "id").stdout.strip())
 
 
 def is_negotiation(datagram):
@@ -163,7 +157,7 @@ def test_a_node_that_takes_no_flows_is_gone_for_a_client(lab):
 
 def test_the_certificate_has_the_key_of_the_node(lab):
     relay = Relay(lab)
-    key = zbase32_decode(relay.daemon.weft("node", "id").stdout.strip())
+    key = fabric.key_of(relay.daemon.weft("node", "id").stdout.strip())
     shown = rc.Tls(relay.addr, alpn=None).socket.getpeercert(binary_form=True)
     check(bytes.fromhex("06032b6570032100") + key in shown, shown.hex())
 

@@ -10,6 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "conformance"))
+import fabric
 from lab import Skip, check, check_eq, run
 
 try:
@@ -91,14 +92,8 @@ class Program:
         return said["Hello"]["post_ids"], said["Hello"]["follows"], posts["Posts"]["posts"]
 
 
-def bytes_of(text):
-    """32 bytes of their z-base-32."""
-    bits = "".join(f"{oracle.Z32.index(letter):05b}" for letter in text)
-    return int(bits[:256], 2).to_bytes(32, "big")
-
-
 def own_key(daemon):
-    return bytes_of(daemon.json("node", "id")["node_id"])
+    return fabric.key_of(daemon.json("node", "id")["node_id"])
 
 
 def test_a_program_completes_hello_and_posts_and_its_post_comes_back(lab):
@@ -190,7 +185,7 @@ def places_used(daemon):
 def test_a_single_request_takes_no_place(lab):
     a = lab.daemon("a").start()
     post = a.call("WritePost", text="for all", to="public", people=[], mentions=[])["post"]
-    post_id = bytes_of(post["post_id"]).hex()
+    post_id = fabric.key_of(post["post_id"]).hex()
     before = places_used(a)
     check_eq(sum(before[0].values()), 0, "no place is used")
     for seed in (ALICE, BOB):
