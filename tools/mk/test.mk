@@ -20,7 +20,8 @@ pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 SEEDS ?= $(if $(SAN),1,3)
 # System tests at once: they mostly wait.
 SYSTEM_JOBS ?= $(shell expr 2 \* $$(nproc))
-TEST_ENV = SIM_SEEDS=$(SEEDS) SYSTEM_JOBS=$(SYSTEM_JOBS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
+# Sanitizers look for what goes wrong in memory: a few nodes show it as well as many.
+TEST_ENV = $(if $(SAN),SIM_SMALL=1) SIM_SEEDS=$(SEEDS) SYSTEM_JOBS=$(SYSTEM_JOBS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
 # An archive: a test that stands in for a seam's other side itself gets no second one.
