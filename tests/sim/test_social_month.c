@@ -368,17 +368,13 @@ static bool should_read(const struct truth *post, unsigned person)
 	}
 }
 
-/*
- * Nodes exchange posts of people that both follow, and of groups where each takes the other for a member.
- * A post of a former key of the group is looked for at contacts alone.
- */
+/* Nodes exchange posts of people that both follow, and of groups where each takes the other for a member. */
 static bool do_exchange(const struct truth *post, unsigned a, unsigned b)
 {
 	struct crowd of_a, of_b;
 	struct group_view view;
 
-	if (post->kind != VISIBILITY_GROUP || !group_look(post->group, a, &view) ||
-	    memcmp(view.key, post->key, NODE_KEY_LEN) != 0)
+	if (post->kind != VISIBILITY_GROUP || !group_look(post->group, a, &view))
 		return are_contacts(a, b);
 	of_a = members_at(post->group, a);
 	of_b = members_at(post->group, b);

@@ -294,6 +294,17 @@ static void on_group_word(void *ctx, const struct group_word *word, uint64_t now
 		social_mail_group(social->mail, word, now_ns);
 }
 
+/* Words of its members came from others before this node heard of it, and were refused. */
+static void on_joined(void *ctx, uint64_t now_ns)
+{
+	const struct social *social = ctx;
+
+	if (!social->sync)
+		return;
+	social_sync_refusals_forget(social->sync);
+	social_sync_follows_changed(social->sync, now_ns);
+}
+
 static int groups_open(struct social *social, uint64_t now_ns)
 {
 	const struct groups_params params = {.ground = social->ground,
@@ -301,6 +312,7 @@ static int groups_open(struct social *social, uint64_t now_ns)
 					     .may_leave = on_may_leave,
 					     .leave = on_group_word,
 					     .hidden = on_hidden,
+					     .joined = on_joined,
 					     .ctx = social,
 					     .now_ns = now_ns};
 	int err = social_groups_open(&params, &social->groups);

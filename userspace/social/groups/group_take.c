@@ -110,6 +110,8 @@ int social_groups_begin_row(struct groups *groups, struct group_row *row,
 	past_push(groups, batch, row);
 	secret_settle(groups, batch, row, secret);
 	groups->stats.taken_cnt++;
+	if (groups->params.joined)
+		groups->params.joined(groups->params.ctx, groups->now_ns);
 	return 0;
 }
 

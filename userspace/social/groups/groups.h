@@ -85,6 +85,8 @@ struct groups_params {
 	void (*leave)(void *ctx, const struct group_word *word, uint64_t now_ns);
 	/* A post is hidden, or no longer; may be NULL. */
 	void (*hidden)(void *ctx, const struct group_hide *hide, uint64_t now_ns);
+	/* A person of this node is in a group, or in a shard, that was not here. May be NULL. */
+	void (*joined)(void *ctx, uint64_t now_ns);
 	void *ctx;
 	uint64_t now_ns;
 };
