@@ -325,7 +325,8 @@ static void churn(void)
 		run.from_ns[i] = sim.now_ns;
 	}
 	do {
-		i = PUBLISHERS + (unsigned)random_below(&sim.dice, node_cnt - PUBLISHERS - liar_cnt);
+		i = PUBLISHERS +
+		    (unsigned)random_below(&sim.dice, node_cnt - PUBLISHERS - liar_cnt);
 	} while (!sim.nodes[i].node);
 	sim_crash(&sim.nodes[i]);
 	run.down[run.down_cnt++] = i;
