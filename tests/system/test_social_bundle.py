@@ -194,6 +194,26 @@ def test_an_altered_a_cut_and_a_forged_file_are_refused_whole(lab):
     check_eq(len(ids), 4, "posts")
 
 
+def answer(number, is_accepted, time_ms):
+    return bytes([14]) + (41).to_bytes(4, "big") + number.to_bytes(32, "big") + bytes([is_accepted]) + time_ms.to_bytes(8, "big")
+
+
+def test_answers_to_requests_go_along(lab):
+    node = lab.daemon("a").start()
+    path = lab.dir / "x.bundle"
+    answers = answer(7, 1, 1_700_000_000_000) + answer(8, 0, 1_700_000_001_000)
+    path.write_bytes(reseal(MAGIC + answers))
+    check_eq(taken(node, str(path))["others"], 2, "taken")
+    check_eq(taken(node, str(path))["others"], 0, "and once more")
+    node.kill()
+    node.start()
+    done(node, "social", "export", str(path), "--force")
+    check(answers in path.read_bytes(), "they are in its own bundle")
+    path.write_bytes(reseal(MAGIC + answer(7, 2, 0)))
+    said = refused(node, "social", "import", str(path))
+    check("follows no format" in said, said)
+
+
 def test_another_passphrase_opens_nothing_and_a_missing_one_is_asked_for(lab):
     node = lab.daemon("a").start()
     path, other = lab.dir / "x.bundle", lab.dir / "other"

@@ -216,6 +216,30 @@ static bool block_note(void *arg, const uint8_t *person, uint64_t since_ms)
 	return true;
 }
 
+static void answer_note(struct bundle_export *export, const struct request_answer *answer)
+{
+	struct writer w = writer_of(export->made, sizeof(export->made));
+
+	social_bundle_answer_write(&w, answer);
+	note_made(export, BUNDLE_ANSWER, &w);
+}
+
+static bool accepted_note(void *arg, const uint8_t *person, uint64_t since_ms)
+{
+	const struct request_answer answer = {person, since_ms, true};
+
+	answer_note(arg, &answer);
+	return true;
+}
+
+static bool refused_note(void *arg, const uint8_t *person, uint64_t since_ms)
+{
+	const struct request_answer answer = {person, since_ms, false};
+
+	answer_note(arg, &answer);
+	return true;
+}
+
 static bool member_note(void *arg, const uint8_t *person)
 {
 	note(arg, BUNDLE_MEMBER, person, NODE_KEY_LEN);
@@ -296,6 +320,8 @@ static int people_gather(struct bundle_export *export)
 		profile_note(export, node_key_public(social_persona(people, i)));
 	}
 	social_blocks_each(people, block_note, export);
+	social_answers_each(people, true, accepted_note, export);
+	social_answers_each(people, false, refused_note, export);
 	social_circles_each(people, SOCIAL_EACH_PERSONA, circle_note, export);
 	if ((err = social_feeds_each(export->params.read, feed_note, export)) < 0)
 		return err;

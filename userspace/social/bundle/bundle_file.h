@@ -40,6 +40,7 @@ enum bundle_kind {
 	BUNDLE_GROUP,	/* group 32 | person of this node 32 | name */
 	BUNDLE_STATE,	/* the newest of a shard, of the group before, as its admin signed it */
 	BUNDLE_SECRET, /* shard u32be | epoch u64be | secret key 32, of the group before; sealed alone */
+	BUNDLE_ANSWER, /* person 32 | accepted 1 or refused 0 u8 | when u64be in ms */
 	BUNDLE_KIND_CNT,
 };
 #define BUNDLE_POST_HEAD_LEN 10u

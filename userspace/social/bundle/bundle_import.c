@@ -386,6 +386,17 @@ static int follow_take(struct bundle_import *import, const struct bundle_record 
 	return err;
 }
 
+static int answer_take(struct bundle_import *import, const struct bundle_record *record,
+		       uint64_t now_ns)
+{
+	const struct people_done done = kept(import);
+	struct request_answer answer;
+
+	if (social_bundle_answer_parse(record, &answer) < 0)
+		return WEFT_EMALFORMED;
+	return waited(import, social_answer_restore(import->params.people, &answer, &done, now_ns));
+}
+
 static int circle_take(struct bundle_import *import, const struct bundle_record *record,
 		       uint64_t now_ns)
 {
@@ -496,6 +507,8 @@ static int small_take(struct bundle_import *import, const struct bundle_record *
 	case BUNDLE_BLOCK:
 		return waited(import, social_block_set(import->params.people, record->bytes, true,
 						       &done, now_ns));
+	case BUNDLE_ANSWER:
+		return answer_take(import, record, now_ns);
 	case BUNDLE_PROFILE:
 		return profile_take(import, record, now_ns);
 	case BUNDLE_DRAFT:

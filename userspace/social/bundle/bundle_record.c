@@ -128,6 +128,28 @@ int social_bundle_feed_parse(const struct bundle_record *record, struct bundle_f
 	return 0;
 }
 
+void social_bundle_answer_write(struct writer *w, const struct request_answer *answer)
+{
+	writer_bytes(w, answer->person, NODE_KEY_LEN);
+	writer_u8(w, answer->is_accepted);
+	writer_be64(w, answer->since_ms);
+}
+
+int social_bundle_answer_parse(const struct bundle_record *record,
+			       struct request_answer *out_answer)
+{
+	struct cursor c = cursor_of(record->bytes, record->len);
+	struct request_answer answer = {.person = cursor_bytes(&c, NODE_KEY_LEN)};
+	uint8_t is_accepted = cursor_u8(&c);
+
+	answer.is_accepted = is_accepted != 0;
+	answer.since_ms = cursor_be64(&c);
+	if (c.bad || cursor_left(&c) || is_accepted > 1)
+		return WEFT_EMALFORMED;
+	*out_answer = answer;
+	return 0;
+}
+
 /* --- judgement --- */
 
 static int post_judge(const struct bundle_record *record, uint8_t *out_id)
@@ -196,6 +218,7 @@ static int small_judge(const struct bundle_record *record)
 	struct bundle_circle circle;
 	struct bundle_persona persona;
 	struct bundle_feed feed;
+	struct request_answer answer;
 
 	switch (record->kind) {
 	case BUNDLE_FOLLOW:
@@ -215,6 +238,8 @@ static int small_judge(const struct bundle_record *record)
 		return len_judge(record, 64, 64 + SOCIAL_NAME_MAX);
 	case BUNDLE_SECRET:
 		return len_judge(record, 44, 44);
+	case BUNDLE_ANSWER:
+		return social_bundle_answer_parse(record, &answer);
 	default:
 		return WEFT_EUNKNOWN;
 	}

@@ -5,6 +5,7 @@
 #include "social/bundle/bundle_file.h"
 #include "social/people/circles.h"
 #include "social/people/person_follows.h"
+#include "social/people/person_requests.h"
 
 /* What lies in a record, but for posts (bundle_file.h). Pure. Pointers borrow the bytes. */
 
@@ -53,6 +54,11 @@ struct bundle_feed {
 void social_bundle_feed_write(struct writer *w, const struct bundle_feed *feed);
 WEFT_MUST_CHECK
 int social_bundle_feed_parse(const struct bundle_record *record, struct bundle_feed *out_feed);
+
+void social_bundle_answer_write(struct writer *w, const struct request_answer *answer);
+WEFT_MUST_CHECK
+int social_bundle_answer_parse(const struct bundle_record *record,
+			       struct request_answer *out_answer);
 
 /*
  * social_bundle_judge: the record is what its kind says, and what people signed in it verifies, 150 us a

@@ -65,6 +65,9 @@ struct people_source {
 	enum fair_class class;
 };
 
+/* A person, and since when something is so of it. false ends the walk. */
+typedef bool (*people_mark_fn)(void *arg, const uint8_t *person, uint64_t since_ms);
+
 struct people_params {
 	const struct social_ground *ground; /* borrowed until close */
 	uint64_t now_ns;

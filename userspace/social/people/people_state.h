@@ -261,6 +261,7 @@ struct mark_row *social_mark_lookup(const struct mark_table *marks, const uint8_
 /* social_mark_add: NULL: it is full. since_ms says where in the order it is. */
 struct mark_row *social_mark_add(struct mark_table *marks, const uint8_t *key, uint64_t since_ms);
 void social_mark_drop(struct mark_table *marks, struct mark_row *row);
+void social_mark_each(const struct mark_table *marks, people_mark_fn fn, void *arg);
 
 struct persona_row *social_persona_row(const struct people *people, unsigned idx);
 /* social_persona_row_of: of any own key. */

@@ -246,17 +246,9 @@ int social_block_set(struct people *people, const uint8_t person[static NODE_KEY
 	return 0;
 }
 
-void social_blocks_each(const struct people *people,
-			bool (*fn)(void *arg, const uint8_t *person, uint64_t since_ms), void *arg)
+void social_blocks_each(const struct people *people, people_mark_fn fn, void *arg)
 {
-	const struct list_node *list = &people->blocks.list;
-
-	for (const struct list_node *at = list->next; at != list; at = at->next) {
-		const struct mark_row *row = container_of(at, struct mark_row, link);
-
-		if (!fn(arg, row->key, row->since_ms))
-			return;
-	}
+	social_mark_each(&people->blocks, fn, arg);
 }
 
 /* --- rows in the store: kinds u8 for each number | since u64be | flags u8 | petname --- */

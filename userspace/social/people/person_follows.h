@@ -75,8 +75,7 @@ WEFT_MUST_CHECK
 int social_block_set(struct people *people, const uint8_t person[static NODE_KEY_LEN],
 		     bool is_blocked, const struct people_done *done, uint64_t now_ns);
 /* social_blocks_each: in the order in which they came. */
-void social_blocks_each(const struct people *people,
-			bool (*fn)(void *arg, const uint8_t *person, uint64_t since_ms), void *arg);
+void social_blocks_each(const struct people *people, people_mark_fn fn, void *arg);
 
 /* --- the audience --- */
 

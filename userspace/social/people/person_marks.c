@@ -44,6 +44,16 @@ void social_mark_drop(struct mark_table *marks, struct mark_row *row)
 	pool_release(&marks->rows, row);
 }
 
+void social_mark_each(const struct mark_table *marks, people_mark_fn fn, void *arg)
+{
+	for (const struct list_node *at = marks->list.next; at != &marks->list; at = at->next) {
+		const struct mark_row *row = container_of(at, struct mark_row, link);
+
+		if (!fn(arg, row->key, row->since_ms))
+			return;
+	}
+}
+
 /* --- rows in the store: since u64be --- */
 
 static bool mark_write(const struct mark_table *marks, const uint8_t *name, struct writer *w)

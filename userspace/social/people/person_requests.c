@@ -155,19 +155,11 @@ int social_request_accept(struct people *people, const uint8_t person[static NOD
 	return 0;
 }
 
-int social_request_refuse(struct people *people, const uint8_t person[static NODE_KEY_LEN],
-			  const struct people_done *done, uint64_t now_ns)
+static void refused_add(struct people *people, const uint8_t *key, uint64_t since_ms,
+			uint64_t now_ns)
 {
-	struct request_row *row = row_of(people, person);
-	struct mark_row *oldest;
-	uint8_t key[NODE_KEY_LEN];
+	struct mark_row *oldest = list_first(&people->refused.list, struct mark_row, link);
 
-	if (!row)
-		return WEFT_EABSENT;
-	if (social_people_keep_lags(people))
-		return WEFT_EBUSY;
-	memcpy(key, row->key, sizeof(key));
-	oldest = list_first(&people->refused.list, struct mark_row, link);
 	if (people->refused.rows.used_cnt == SOCIAL_REFUSED_MAX) {
 		uint8_t forgotten[NODE_KEY_LEN];
 
@@ -175,9 +167,62 @@ int social_request_refuse(struct people *people, const uint8_t person[static NOD
 		social_mark_drop(&people->refused, oldest);
 		social_people_touch(people, PEOPLE_ROW_REFUSED, forgotten, now_ns);
 	}
-	(void)social_mark_add(&people->refused, key, people_wall_ms(people));
+	(void)social_mark_add(&people->refused, key, since_ms);
 	social_people_touch(people, PEOPLE_ROW_REFUSED, key, now_ns);
+}
+
+int social_request_refuse(struct people *people, const uint8_t person[static NODE_KEY_LEN],
+			  const struct people_done *done, uint64_t now_ns)
+{
+	struct request_row *row = row_of(people, person);
+	uint8_t key[NODE_KEY_LEN];
+
+	if (!row)
+		return WEFT_EABSENT;
+	if (social_people_keep_lags(people))
+		return WEFT_EBUSY;
+	memcpy(key, row->key, sizeof(key));
+	refused_add(people, key, people_wall_ms(people), now_ns);
 	row_drop(people, row, now_ns);
+	social_people_wait(people, done, now_ns);
+	return 0;
+}
+
+void social_answers_each(const struct people *people, bool is_accepted, people_mark_fn fn,
+			 void *arg)
+{
+	social_mark_each(is_accepted ? &people->accepted : &people->refused, fn, arg);
+}
+
+int social_answer_restore(struct people *people, const struct request_answer *answer,
+			  const struct people_done *done, uint64_t now_ns)
+{
+	static const uint8_t no_post[32];
+	struct mark_row *refused = social_mark_lookup(&people->refused, answer->person);
+	uint64_t wall_ms = people_wall_ms(people);
+	uint64_t since_ms = answer->since_ms < wall_ms ? answer->since_ms : wall_ms;
+
+	if (social_people_is_own(people, answer->person) ||
+	    social_is_blocked(people, answer->person))
+		return WEFT_EREFUSED;
+	/* What was answered here counts, and so does a follow. */
+	if (social_is_acquainted(people, answer->person) || refused)
+		return WEFT_EEXISTS;
+	if (row_of(people, answer->person))
+		return answer->is_accepted
+			       ? social_request_accept(people, answer->person, done, now_ns)
+			       : social_request_refuse(people, answer->person, done, now_ns);
+	if (social_people_keep_lags(people))
+		return WEFT_EBUSY;
+	if (!answer->is_accepted) {
+		refused_add(people, answer->person, since_ms, now_ns);
+	} else {
+		if (!social_mark_add(&people->accepted, answer->person, since_ms))
+			return WEFT_EFULL;
+		social_people_touch(people, PEOPLE_ROW_ACCEPTED, answer->person, now_ns);
+		social_profile_move(people, answer->person, now_ns);
+		social_people_tell(people, PEOPLE_ACCEPTED, answer->person, no_post);
+	}
 	social_people_wait(people, done, now_ns);
 	return 0;
 }

@@ -56,4 +56,21 @@ bool social_is_refused(const struct people *people, const uint8_t person[static 
 /* social_is_accepted: and not followed for that alone. */
 bool social_is_accepted(const struct people *people, const uint8_t person[static NODE_KEY_LEN]);
 
+/* social_answers_each: people that were accepted, or those that were refused; the earliest first. */
+void social_answers_each(const struct people *people, bool is_accepted, people_mark_fn fn,
+			 void *arg);
+/*
+ * social_answer_restore: one that was given on another machine. 0, WEFT_EEXISTS (the person is
+ * followed, or answered here), WEFT_EREFUSED (own or blocked), WEFT_EFULL (SOCIAL_ACCEPTED_MAX) or
+ * WEFT_EBUSY.
+ */
+struct request_answer {
+	const uint8_t *person;
+	uint64_t since_ms;
+	bool is_accepted;
+};
+WEFT_MUST_CHECK
+int social_answer_restore(struct people *people, const struct request_answer *answer,
+			  const struct people_done *done, uint64_t now_ns);
+
 #endif

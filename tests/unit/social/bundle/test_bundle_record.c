@@ -90,6 +90,33 @@ static void test_a_circle_is_read_as_it_was_written(void)
 	cuts_check(circle_parses, 32 + 2 + 32 + 7 + 4);
 }
 
+static int answer_parses(void)
+{
+	struct request_answer out;
+
+	return social_bundle_answer_parse(&record, &out);
+}
+
+static void test_an_answer_is_read_as_it_was_written(void)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	const struct request_answer answer = {key, 77, true};
+	struct request_answer out;
+
+	social_bundle_answer_write(&w, &answer);
+	written(BUNDLE_ANSWER, &w);
+	CHECK_EQ(social_bundle_answer_parse(&record, &out), 0);
+	CHECK_MEM(out.person, key, NODE_KEY_LEN);
+	CHECK_EQ(out.since_ms, 77);
+	CHECK(out.is_accepted);
+	cuts_check(answer_parses, 41);
+	record.len = 42;
+	CHECK_EQ(answer_parses(), WEFT_EMALFORMED);
+	record.len = 41;
+	bytes[32] = 2;
+	CHECK_EQ(answer_parses(), WEFT_EMALFORMED);
+}
+
 static int persona_parses(void)
 {
 	struct bundle_persona out;
@@ -185,6 +212,7 @@ int main(void)
 {
 	RUN(test_a_follow_is_read_as_it_was_written);
 	RUN(test_a_circle_is_read_as_it_was_written);
+	RUN(test_an_answer_is_read_as_it_was_written);
 	RUN(test_a_persona_is_read_as_it_was_written);
 	RUN(test_a_persona_is_read_with_the_key_that_follows);
 	RUN(test_a_feed_is_read_as_it_was_written);

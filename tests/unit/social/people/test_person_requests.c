@@ -58,6 +58,58 @@ static void test_a_request_waits_and_is_accepted_or_refused(void)
 	rig_end();
 }
 
+static int restore(unsigned n, bool is_accepted, uint64_t since_ms)
+{
+	const struct request_answer answer = {id_of(n), since_ms, is_accepted};
+
+	return social_answer_restore(rig.people, &answer, &done, rig.now_ns);
+}
+
+static bool on_answer(void *arg, const uint8_t *person, uint64_t since_ms)
+{
+	struct request_answer *answer = arg;
+
+	answer->person = person;
+	answer->since_ms = since_ms;
+	return false;
+}
+
+static void test_an_answer_of_another_machine_is_as_one_of_this(void)
+{
+	struct request_answer first = {0};
+
+	rig_begin();
+	CHECK_EQ(ask_of(id_of(4), 1), REQUEST_NOTED);
+	CHECK_EQ(ask_of(id_of(5), 1), REQUEST_NOTED);
+	CHECK_EQ(follow(0, id_of(6), FOLLOW_PUBLIC), 0);
+	CHECK_EQ(social_block_set(rig.people, id_of(7), true, &done, rig.now_ns), 0);
+	CHECK_EQ(restore(1, true, NOON_MS - 5000), 0);
+	CHECK_EQ(restore(2, false, NOON_MS - 6000), 0);
+	CHECK_EQ(restore(1, false, 0), WEFT_EEXISTS);
+	CHECK_EQ(restore(2, true, 0), WEFT_EEXISTS);
+	CHECK_EQ(restore(6, true, 0), WEFT_EEXISTS);
+	CHECK_EQ(restore(7, true, 0), WEFT_EREFUSED);
+	social_answers_each(rig.people, true, on_answer, &first);
+	CHECK_MEM(first.person, id_of(1), NODE_KEY_LEN);
+	CHECK_EQ(first.since_ms, NOON_MS - 5000);
+	social_answers_each(rig.people, false, on_answer, &first);
+	CHECK_MEM(first.person, id_of(2), NODE_KEY_LEN);
+	CHECK_EQ(first.since_ms, NOON_MS - 6000);
+	/* Requests that wait here are answered. */
+	CHECK_EQ(restore(4, true, NOON_MS), 0);
+	CHECK_EQ(restore(5, false, NOON_MS), 0);
+	CHECK_EQ(stats().request_cnt, 0);
+	/* A time to come is now. */
+	CHECK_EQ(restore(8, true, UINT64_MAX), 0);
+	save();
+	crash();
+	CHECK_EQ(stats().accepted_cnt, 3);
+	CHECK_EQ(stats().refused_cnt, 2);
+	CHECK_EQ(ask_of(id_of(1), 1), REQUEST_NEEDLESS);
+	CHECK_EQ(ask_of(id_of(2), 1), REQUEST_REFUSED);
+	rig_end();
+}
+
 static void test_followed_and_blocked_people_make_no_request(void)
 {
 	rig_begin();
@@ -148,12 +200,14 @@ static void test_one_accepted_more_than_4096_is_refused(void)
 	CHECK_EQ(social_request_accept(rig.people, id_of(SOCIAL_ACCEPTED_MAX + 1), &done,
 				       rig.now_ns),
 		 WEFT_EFULL);
+	CHECK_EQ(restore(SOCIAL_ACCEPTED_MAX + 2, true, 0), WEFT_EFULL);
 	rig_end();
 }
 
 int main(void)
 {
 	RUN(test_a_request_waits_and_is_accepted_or_refused);
+	RUN(test_an_answer_of_another_machine_is_as_one_of_this);
 	RUN(test_followed_and_blocked_people_make_no_request);
 	RUN(test_10_to_the_5_requests_of_fresh_keys_take_nothing_of_friends);
 	RUN(test_one_request_more_than_1024_of_one_network_is_refused);
