@@ -12,6 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lan_lab import LAN, LISTEN
 from lab import NOT_FOUND, OK, Skip, check, check_eq, need_root, run, wait_for
 from sessions import node_id
 
@@ -74,9 +75,9 @@ class Cast:
         self.nodes = {}
         self.numbers = numbers
 
-    def start(self, number, more="anchor = no\n"):
+    def start(self, number, more="anchor = no\n", listen=("0.0.0.0:7000",)):
         self.nodes[number] = self.lab.daemon(f"n{number}", netns=self.netns[number],
-                                             listen=["0.0.0.0:7000"], config=ALONE + more).start()
+                                             listen=list(listen), config=ALONE + more).start()
         return self.nodes[number]
 
     def id(self, number):
@@ -153,6 +154,28 @@ def test_a_node_that_has_not_moved_is_dialled_where_it_was(lab):
     cast.nodes[ASKER].kill()
     done(cast.nodes[PERSON], "post", "write", WORDS, "--public")
     cast.found_by("stored", ip(PERSON))
+
+
+def test_after_a_move_the_person_is_found_on_the_lan(lab):
+    cast = Cast(lab)
+    for number in (PERSON, ASKER):
+        cast.start(number, "anchor = no\n" + LAN, LISTEN)
+    cast.named(PERSON)
+    cast.follow(ASKER, PERSON)
+    cast.move()
+    asker = cast.nodes[ASKER]
+    # What the LAN says by multicast of IPv6 is left, and sessions by it: no address of IPv4 is.
+    allow(cast.netns[ASKER], "127.0.0.1")
+    began = time.monotonic()
+    asker.start()
+    wait_for(lambda: WORDS in [post["text"] for post in asker.json("feed")["posts"]],
+             "the asker reads the person's post", timeout=60, pause=0.2)
+    took_ms = (time.monotonic() - began) * 1000
+    print(f"# lan: {took_ms:.0f} ms")
+    check(took_ms < RECOVERY_MS, f"{took_ms} ms")
+    # Nodes of a LAN become neighbours by themselves, also while a search dials where the person was.
+    found = {end for end in STAGES if counter(asker, f"{SEARCH}{end}_cnt")}
+    check(found <= {"lan", "session", "stored"}, f"stages that found it: {found}")
 
 
 def test_after_a_move_the_person_is_found_by_an_anchor_that_the_asker_never_met(lab):
