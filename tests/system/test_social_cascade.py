@@ -67,6 +67,12 @@ def allow(netns, *addresses):
         raise Skip(f"no nftables here: {result.stderr}")
 
 
+def recovered(stage, began):
+    took_ms = (time.monotonic() - began) * 1000
+    print(f"# {stage}: {took_ms:.0f} ms")
+    check(took_ms < RECOVERY_MS, f"{stage}: {took_ms} ms")
+
+
 class Cast:
     def __init__(self, lab, *numbers):
         need_root()
@@ -119,20 +125,24 @@ class Cast:
                                           check=True, text=True).stdout)
         return next(link["ifname"] for link in links if link["ifname"] != "lo")
 
-    def found_by(self, stage, *addresses):
-        """The asker starts where it can reach addresses alone, and finds the person by stage."""
+    def asker_reads(self, *addresses):
+        """The asker starts where it can reach addresses alone, and reads the person's post; when it started."""
         asker = self.nodes[ASKER]
-        allow(self.netns[ASKER], NEW_PLACE, *addresses)
+        allow(self.netns[ASKER], *addresses)
         began = time.monotonic()
         asker.start()
         wait_for(lambda: WORDS in [post["text"] for post in asker.json("feed")["posts"]],
-                 f"the asker reads the person's post, found by {stage}", timeout=120, pause=0.2)
+                 "the asker reads the person's post", timeout=120, pause=0.2)
+        return began
+
+    def found_by(self, stage, *addresses):
+        """The asker starts where it can reach the person and addresses alone, and finds the person by stage."""
+        asker = self.nodes[ASKER]
+        began = self.asker_reads(NEW_PLACE, *addresses)
         # A contact may give the post before the person is found. Where it was, a slot may dial it.
         if stage != "stored":
             wait_for(lambda: counter(asker, f"{SEARCH}{stage}_cnt"), f"found by {stage}", pause=0.2)
-        took_ms = (time.monotonic() - began) * 1000
-        print(f"# {stage}: {took_ms:.0f} ms")
-        check(took_ms < RECOVERY_MS, f"{took_ms} ms")
+        recovered(stage, began)
         ends = {name.removeprefix(SEARCH).removesuffix("_cnt"): number
                 for name, number in asker.json("status")["counters"].items() if name.startswith(SEARCH)}
         # A contact that helps is looked for, too, and is where it was. The person is not, once moved.
@@ -163,18 +173,10 @@ def test_after_a_move_the_person_is_found_on_the_lan(lab):
     cast.named(PERSON)
     cast.follow(ASKER, PERSON)
     cast.move()
-    asker = cast.nodes[ASKER]
     # What the LAN says by multicast of IPv6 is left, and sessions by it: no address of IPv4 is.
-    allow(cast.netns[ASKER], "127.0.0.1")
-    began = time.monotonic()
-    asker.start()
-    wait_for(lambda: WORDS in [post["text"] for post in asker.json("feed")["posts"]],
-             "the asker reads the person's post", timeout=60, pause=0.2)
-    took_ms = (time.monotonic() - began) * 1000
-    print(f"# lan: {took_ms:.0f} ms")
-    check(took_ms < RECOVERY_MS, f"{took_ms} ms")
+    recovered("lan", cast.asker_reads("127.0.0.1"))
     # Nodes of a LAN become neighbours by themselves, also while a search dials where the person was.
-    found = {end for end in STAGES if counter(asker, f"{SEARCH}{end}_cnt")}
+    found = {end for end in STAGES if counter(cast.nodes[ASKER], f"{SEARCH}{end}_cnt")}
     check(found <= {"lan", "session", "stored"}, f"stages that found it: {found}")
 
 
@@ -246,6 +248,28 @@ def test_after_a_move_the_person_is_found_by_the_last_resort(lab):
     cast.move()
     cast.has_checked_in(PERSON)
     cast.found_by("last_resort", ip(HELPER))
+
+
+def test_after_a_move_the_person_is_reached_through_the_relay_that_its_record_names(lab):
+    # A route has the record's relays, and dials through them while it dials where the person was.
+    cast = Cast(lab)
+    cast.start(HELPER, "anchor = no\n[relay]\nenabled = yes\nflow_cap = 1024\n")
+    cast.start(PERSON, "anchor = no\n[relay]\nuse = always\n")
+    cast.start(ASKER)
+    cast.named(PERSON)
+    person, helper = cast.nodes[PERSON], cast.id(HELPER)
+
+    def keeps():
+        return {row["relay"]: row["state"] for row in person.json("relay", "status")["role"]["kept"]} == {helper: "up"}
+    cast.meet(PERSON, HELPER)
+    wait_for(keeps, "the person keeps the relay")
+    cast.follow(ASKER, PERSON)
+    cast.move()
+    cast.meet(PERSON, HELPER)
+    wait_for(keeps, "the person keeps the relay at its new place")
+    recovered("relay", cast.asker_reads(ip(HELPER)))
+    row = cast.nodes[ASKER].json("peer", "show", cast.id(PERSON))["peer"]
+    check_eq((row["connected"], row.get("relayed_by")), (True, helper), "through the relay")
 
 
 def test_a_node_that_no_stage_finds_is_reported_with_all_stages(lab):
