@@ -77,6 +77,8 @@ static void serving_answer(struct attachment_serving *serving)
 	struct writer w = writer_of(head, sizeof(head));
 	const struct transport_span tail = {
 		.data = serving->bytes, .len = serving->len, .done = on_sent, .arg = serving};
+	/* An answer that goes at once ends serving inside of the call. */
+	bool has_tail = serving->len > 0;
 
 	social_attachment_data_head_write(&w, serving->len);
 	attachments->stats.served_cnt++;
@@ -85,8 +87,8 @@ static void serving_answer(struct attachment_serving *serving)
 	serving->is_lent = true;
 	if (ops_of(attachments)
 			    ->answer(incoming, ATTACHMENT_DATA, head, writer_len(&w),
-				     serving->len ? &tail : NULL) < 0 ||
-	    !serving->len)
+				     has_tail ? &tail : NULL) < 0 ||
+	    !has_tail)
 		on_sent(serving);
 }
 

@@ -114,6 +114,7 @@ static void test_a_page_that_waits_for_its_mark_is_made_without_the_post(void)
 	CHECK(!rig_holds(b, secret.id));
 	CHECK(rig_holds(b, shared.id));
 	CHECK_EQ(recalled_cnt, 0);
+	mesh_lab_acknowledge(a->mesh);
 	rig_end();
 }
 
