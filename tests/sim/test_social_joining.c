@@ -79,10 +79,8 @@ static void nodes_up(void)
 	sim_init(&sim, sim_seed(1), &calm);
 	done_cnt = 0;
 	for (unsigned i = 0; i < PEOPLE; i++) {
-		struct sim_node *node = sim_add(&sim);
+		struct sim_node *node = sim_person_add(&sim);
 
-		social_config_defaults(&node->config.social);
-		node->config.social.posts.post_cap = 4096;
 		/* A keeper would get sealed copies of what it may not read. */
 		node->config.social.replicas.target = 0;
 		sim_start(node);

@@ -141,10 +141,8 @@ static void begin(void)
 	sim_init(&sim, sim_seed(1), &calm);
 	durable_cnt = 0;
 	for (unsigned i = 0; i < PEOPLE; i++) {
-		struct sim_node *node = sim_add(&sim);
+		struct sim_node *node = sim_person_add(&sim);
 
-		social_config_defaults(&node->config.social);
-		node->config.social.posts.post_cap = 4096;
 		sim_start(node);
 	}
 	for (unsigned i = 0; i < PEOPLE; i++)

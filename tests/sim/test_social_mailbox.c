@@ -95,10 +95,8 @@ static void nodes_up(unsigned cnt)
 	sim_init(&sim, sim_seed(1), &calm);
 	written_cnt = group_cnt = 0;
 	for (unsigned i = 0; i < cnt; i++) {
-		struct sim_node *node = sim_add(&sim);
+		struct sim_node *node = sim_person_add(&sim);
 
-		social_config_defaults(&node->config.social);
-		node->config.social.posts.post_cap = 4096;
 		node->config.social.anchors.role = i == ANCHOR ? ANCHOR_ROLE_YES : ANCHOR_ROLE_NO;
 		relay_messages_config_defaults(&node->config.relay_messages);
 		deposits_config_defaults(&node->config.deposits);

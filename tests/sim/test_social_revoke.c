@@ -124,10 +124,8 @@ static void begin(void)
 	sim_init(&sim, sim_seed(1), &slow);
 	durable_cnt = 0;
 	for (unsigned i = 0; i < PEOPLE; i++) {
-		struct sim_node *node = sim_add(&sim);
+		struct sim_node *node = sim_person_add(&sim);
 
-		social_config_defaults(&node->config.social);
-		node->config.social.posts.post_cap = 4096;
 		node->config.social.replicas.target = 0;
 		sim_start(node);
 	}

@@ -5,6 +5,16 @@
 
 #include "social/people/person_follows.h"
 #include "social/social.h"
+#include "support/sim.h"
+
+struct sim_node *sim_person_add(struct sim *sim)
+{
+	struct sim_node *node = sim_add(sim);
+
+	social_config_defaults(&node->config.social);
+	node->config.social.posts.post_cap = 4096;
+	return node;
+}
 
 void sim_follow(struct social *social, const uint8_t *person, uint64_t now_ns)
 {

@@ -129,6 +129,15 @@ bool social_is_accepted(const struct people *people, const uint8_t person[static
 
 /* --- answers --- */
 
+/* There is room. */
+static void accepted_add(struct people *people, const uint8_t *key, uint64_t since_ms,
+			 uint64_t now_ns)
+{
+	(void)social_mark_add(&people->accepted, key, since_ms);
+	social_people_touch(people, PEOPLE_ROW_ACCEPTED, key, now_ns);
+	social_profile_move(people, key, now_ns);
+}
+
 int social_request_accept(struct people *people, const uint8_t person[static NODE_KEY_LEN],
 			  const struct people_done *done, uint64_t now_ns)
 {
@@ -143,13 +152,11 @@ int social_request_accept(struct people *people, const uint8_t person[static NOD
 		return WEFT_EBUSY;
 	memcpy(key, row->key, sizeof(key));
 	memcpy(post, row->post, sizeof(post));
-	(void)social_mark_add(&people->accepted, key, people_wall_ms(people));
 	map_delete(&people->request_by_key, key);
 	fair_release(&people->request_places.fair, &row->share, now_ns);
 	pool_release(&people->requests, row);
 	social_people_touch(people, PEOPLE_ROW_REQUEST, key, now_ns);
-	social_people_touch(people, PEOPLE_ROW_ACCEPTED, key, now_ns);
-	social_profile_move(people, key, now_ns);
+	accepted_add(people, key, people_wall_ms(people), now_ns);
 	social_people_wait(people, done, now_ns);
 	social_people_tell(people, PEOPLE_ACCEPTED, key, post);
 	return 0;
@@ -198,7 +205,6 @@ int social_answer_restore(struct people *people, const struct request_answer *an
 			  const struct people_done *done, uint64_t now_ns)
 {
 	static const uint8_t no_post[32];
-	struct mark_row *refused = social_mark_lookup(&people->refused, answer->person);
 	uint64_t wall_ms = people_wall_ms(people);
 	uint64_t since_ms = answer->since_ms < wall_ms ? answer->since_ms : wall_ms;
 
@@ -206,24 +212,24 @@ int social_answer_restore(struct people *people, const struct request_answer *an
 	    social_is_blocked(people, answer->person))
 		return WEFT_EREFUSED;
 	/* What was answered here counts, and so does a follow. */
-	if (social_is_acquainted(people, answer->person) || refused)
+	if (social_is_acquainted(people, answer->person) ||
+	    social_is_refused(people, answer->person))
 		return WEFT_EEXISTS;
 	if (row_of(people, answer->person))
 		return answer->is_accepted
 			       ? social_request_accept(people, answer->person, done, now_ns)
 			       : social_request_refuse(people, answer->person, done, now_ns);
+	if (answer->is_accepted && people->accepted.rows.used_cnt == SOCIAL_ACCEPTED_MAX)
+		return WEFT_EFULL;
 	if (social_people_keep_lags(people))
 		return WEFT_EBUSY;
-	if (!answer->is_accepted) {
+	if (answer->is_accepted)
+		accepted_add(people, answer->person, since_ms, now_ns);
+	else
 		refused_add(people, answer->person, since_ms, now_ns);
-	} else {
-		if (!social_mark_add(&people->accepted, answer->person, since_ms))
-			return WEFT_EFULL;
-		social_people_touch(people, PEOPLE_ROW_ACCEPTED, answer->person, now_ns);
-		social_profile_move(people, answer->person, now_ns);
-		social_people_tell(people, PEOPLE_ACCEPTED, answer->person, no_post);
-	}
 	social_people_wait(people, done, now_ns);
+	if (answer->is_accepted)
+		social_people_tell(people, PEOPLE_ACCEPTED, answer->person, no_post);
 	return 0;
 }
 
